@@ -16,6 +16,11 @@ TASKS = {
     "sequence-classification": "oneloop.tasks.sequence_classification:SequenceClassification",
     "token-classification": "oneloop.tasks.token_classification:TokenClassification",
     "question-answering": "oneloop.tasks.question_answering:QuestionAnswering",
+    "masked-lm": "oneloop.tasks.masked_lm:MaskedLM",
+    "causal-lm": "oneloop.tasks.causal_lm:CausalLM",
+    "summarization": "oneloop.tasks.summarization:Summarization",
+    "translation": "oneloop.tasks.translation:Translation",
+    "semantic-search": "oneloop.tasks.semantic_search:SemanticSearch",
 }
 ALIASES = {
     "text-classification": "sequence-classification",

@@ -83,6 +83,7 @@ class Task:
     clues: ClassVar[Clues] = Clues()
 
     # ---- how the loop and the evaluation treat it
+    trainable: ClassVar[bool] = True  # False: diagnosed and checked, but it cannot be trained here yet
     greater_is_better: ClassVar[bool] = True
     fields: ClassVar[dict[str, Field]] = {}
     defaults: ClassVar[dict[str, Any]] = {}  # recipe defaults that differ for this task
