@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from oneloop.errors import Problem
     from oneloop.measure.statistics import Statistics
 
 Row = dict[str, Any]
@@ -100,6 +101,14 @@ class Task:
     # ---- learned from the training rows -------------------------------------------------------
     def learn(self, rows: Sequence[Row]) -> None:
         """Set `self.facts` from all labelled rows of the run's splits (label names come from training rows)."""
+
+    def prepare_rows(self, rows: Sequence[Row]) -> tuple[list[Row], list[str], list[Problem]]:
+        """Rows as this task trains and scores them, notes on what was repaired, and problems that remain."""
+        return list(rows), [], []
+
+    def unknown_labels(self, rows: Sequence[Row]) -> list[Problem]:
+        """Problems for validation or test rows whose labels no training row has."""
+        return []
 
     def head_settings(self) -> dict[str, Any]:
         """Keyword arguments for the head's `from_pretrained`, e.g. num_labels, id2label, problem_type."""
