@@ -1,0 +1,129 @@
+"""Load tokenizer and model for a task, suspiciously: safetensors only, no remote code, finite weights, right shapes.
+
+In:  the recipe's `model` and a task whose facts are known.
+Out: a Hugging Face model with the task's head, and what is new in it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oneloop.errors import ModelError, NotFinite
+from oneloop.model.names import locate
+
+if TYPE_CHECKING:
+    from oneloop.tasks.base import Task
+
+MAX_NUMBERS = 20_000_000_000  # refuse a config that would allocate more than this many weights
+REFUSED_KEYS = ("auto_map", "_attn_implementation_internal", "custom_pipelines")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model and what is known about it: `new` names the parameters that no file held."""
+
+    model: Any
+    new: tuple[str, ...]
+    source: str
+
+
+def check_config(folder: str) -> dict[str, Any]:
+    """Read a local config.json and refuse what would run code or allocate without bound. Hub names pass unchanged."""
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"config.json cannot be read: {error}", where=str(path), fix="restore the file from where the model came from") from error
+    if not isinstance(config, dict):
+        raise ModelError("config.json is not an object", where=str(path), expected="what save_pretrained writes")
+    for name in REFUSED_KEYS:
+        if config.get(name):
+            raise ModelError(f"the model wants to run code of its own ('{name}' in config.json)", where=str(path), expected="a model that transformers knows", fix="use another model, or remove the key after reading the code")
+    if "/" in str(config.get("attn_implementation") or config.get("_attn_implementation") or ""):
+        raise ModelError("config.json names attention code to download", where=str(path), fix="remove attn_implementation from config.json")
+    _check_size(config, path)
+    return config
+
+
+def _check_size(config: dict[str, Any], path: Path) -> None:
+    """Refuse sizes that no file beside the config can fill."""
+    width = int(config.get("hidden_size") or config.get("n_embd") or config.get("d_model") or 0)
+    depth = int(config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers") or 0)
+    numbers = width * int(config.get("vocab_size") or 0) + depth * 4 * width * width
+    if numbers > MAX_NUMBERS:
+        raise ModelError(f"config.json describes a model of {numbers:.1e} numbers", where=str(path), expected=f"at most {MAX_NUMBERS:.0e}")
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of a model, with offsets. Raises ModelError when there is none or it has no fast backend."""
+    import transformers
+
+    folder = locate(name)
+    check_config(folder)
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _cannot_load("tokenizer", name, folder, error) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def load_model(task: Task, name: str, *, trained: bool = False) -> Loaded:
+    """The model `name` with the head of `task`, weights in float32.
+
+    trained: the head must come from the files (evaluation, prediction); otherwise a missing head is fresh and listed.
+    Raises ModelError (missing, refused or mismatching files) and NotFinite (NaN or infinite weights).
+    """
+    import torch
+    import transformers
+
+    folder = locate(name)
+    check_config(folder)
+    head = getattr(transformers, task.head)
+    quiet = logging.getLogger("transformers.modeling_utils")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    settings = task.head_settings()
+    try:
+        model, info = head.from_pretrained(
+            folder, trust_remote_code=False, use_safetensors=True, output_loading_info=True, dtype=torch.float32, ignore_mismatched_sizes=not trained, **settings
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise _cannot_load("model", name, folder, error) from error
+    finally:
+        quiet.setLevel(level)
+    mismatched = {str(item[0]) for item in info.get("mismatched_keys", ())}
+    new = tuple(sorted({key for key in info["missing_keys"] if "position_ids" not in key} | mismatched))
+    if trained and new:
+        raise ModelError(
+            f"the model has no trained {task.name} head: {', '.join(new[:4])} {'is' if len(new) == 1 else 'are'} missing from its files",
+            where=folder,
+            expected=f"a model trained for {task.name}",
+            fix=f"oneloop train --task {task.name} --model {name} --train FILE",
+        )
+    refuse_unfinished(model, folder)
+    return Loaded(model, new, folder)
+
+
+def refuse_unfinished(model: Any, where: str) -> None:
+    """NotFinite when a weight is NaN or infinite, naming the parameters."""
+    import torch
+
+    bad = [name for name, parameter in model.named_parameters() if not torch.isfinite(parameter).all()]
+    if bad:
+        raise NotFinite(f"the weights hold NaN or infinite numbers: {', '.join(bad[:5])}", where=where, fix="use an earlier checkpoint or the original model")
+
+
+def _cannot_load(what: str, name: str, folder: str, error: Exception) -> ModelError:
+    """One message for the many ways in which a model does not load."""
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    local = Path(folder).is_dir()
+    fix = "check that the folder is complete (config.json, model.safetensors, tokenizer files)" if local else "check the name and the network, or use a local folder or 'minilm'"
+    return ModelError(f"the {what} '{name}' cannot be loaded: {first}", where=folder if local else "", fix=fix)

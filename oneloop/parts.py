@@ -1,0 +1,248 @@
+"""Everything one training needs, put together once and handed to whichever engine runs it.
+
+In:  what `prepare.py` made of a recipe: task, tokenizer, model, training rows and features.
+Out: the plan of steps, the batches of a step, and the few operations an update consists of.
+
+The plan is a pure function of (seed, epoch, row sizes, batch_rows): engines, resumed runs and any number of processes
+see the same rows in the same order. Pass j of a step goes to process j mod P.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from oneloop import keyed
+from oneloop.errors import OneloopError
+
+if TYPE_CHECKING:
+    from oneloop.loop import Step
+    from oneloop.recipe import Recipe
+    from oneloop.tasks.base import Batch, Feature, Row, Task
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One step before it is done: its number (from 1), epoch (from 0), row ids and positions of its features."""
+
+    number: int
+    epoch: int
+    rows: tuple[str, ...]
+    features: tuple[int, ...]
+    progress: float
+    ends_epoch: bool
+
+
+@dataclass
+class Parts:
+    """Task, model and training data of one run, on one process of `world`."""
+
+    task: Task
+    recipe: Recipe
+    tokenizer: Any
+    model: Any
+    optimizer: Any
+    rows: Sequence[Row]
+    features: Sequence[Feature]
+    device: str = "cpu"
+    precision: str = "fp32"
+    rank: int = 0
+    world: int = 1
+    micro_tokens: int = 8192
+    scaler: Any = None
+    note: Callable[[str], None] = field(default=lambda text: None)
+
+    # ---- the plan ------------------------------------------------------------------------------
+    @cached_property
+    def features_of(self) -> list[list[int]]:
+        """For each training row the positions of its features; rows without any are left out of the plan."""
+        found: list[list[int]] = [[] for _ in self.rows]
+        for position, feature in enumerate(self.features):
+            found[feature["row"]].append(position)
+        return found
+
+    @cached_property
+    def planned_rows(self) -> list[int]:
+        """Positions of the rows that have features."""
+        return [row for row, features in enumerate(self.features_of) if features]
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Tokens of each planned row, over all its windows."""
+        return [sum(len(self.features[i]["input_ids"]) for i in self.features_of[row]) for row in self.planned_rows]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in one pass over the training rows."""
+        return max(1, math.ceil(len(self.planned_rows) / self.recipe.batch_rows))
+
+    @property
+    def total_steps(self) -> int:
+        """Updates of the whole run: `max_steps`, or epochs × steps per epoch, at least one."""
+        return self.recipe.max_steps or max(1, math.ceil(self.recipe.epochs * self.steps_per_epoch - 1e-9))
+
+    def plans(self, start: int = 0) -> Iterator[Plan]:
+        """The steps after update `start`, in order."""
+        for epoch in range(start // self.steps_per_epoch, math.ceil(self.total_steps / self.steps_per_epoch)):
+            steps = keyed.order(self.sizes, seed=self.recipe.seed, epoch=epoch, batch_rows=self.recipe.batch_rows)
+            for position, chosen in enumerate(steps):
+                number = epoch * self.steps_per_epoch + position + 1
+                if start < number <= self.total_steps:
+                    rows = [self.planned_rows[i] for i in chosen]
+                    yield Plan(
+                        number=number,
+                        epoch=epoch,
+                        rows=tuple(str(self.rows[row]["id"]) for row in rows),
+                        features=tuple(i for row in rows for i in self.features_of[row]),
+                        progress=number / self.steps_per_epoch,
+                        ends_epoch=position + 1 == len(steps) or number == self.total_steps,
+                    )
+
+    def passes(self, plan: Plan) -> list[tuple[int, Batch]]:
+        """The forward passes of a step that fall to this process: (number within the step, collated batch)."""
+        chosen = [self.features[i] for i in plan.features]
+        groups = [feature["row"] if self.task.whole_rows else position for position, feature in enumerate(chosen)]
+        cut = keyed.micro_batches([len(feature["input_ids"]) for feature in chosen], groups, self.micro_tokens)
+        mine = range(self.rank, len(cut), self.world)
+        return [(number, self.task.collate([chosen[i] for i in cut[number]], self.tokenizer)) for number in mine]
+
+    def feed(self, start: int = 0) -> Iterator[tuple[Plan, list[tuple[int, Batch]] | None]]:
+        """Plans with their batches, built here or ahead of time by `workers` processes."""
+        if not self.recipe.workers:
+            for plan in self.plans(start):
+                yield plan, self.built(plan)
+            return
+        from torch.utils.data import DataLoader
+
+        plans = list(self.plans(start))
+        loader = DataLoader(_Steps(self, plans), batch_size=None, num_workers=self.recipe.workers, timeout=WORKER_SECONDS)
+        batches = iter(loader)
+        for plan in plans:
+            try:
+                made_for, found = next(batches)
+            except RuntimeError as error:
+                raise worker_failed(self, plan, error) from error
+            yield plan, found if made_for == self.micro_tokens else None
+
+    def built(self, plan: Plan) -> list[tuple[int, Batch]]:
+        """The passes of a step; a row that cannot be collated is named."""
+        try:
+            return self.passes(plan)
+        except OneloopError:
+            raise
+        except Exception as error:
+            raise self.poison(plan, error) from error
+
+    def poison(self, plan: Plan, error: Exception) -> OneloopError:
+        """Find the rows of a step that fail on their own and name them."""
+        bad = []
+        for position in plan.features:
+            try:
+                self.task.collate([self.features[position]], self.tokenizer)
+            except Exception:
+                bad.append(self.row_name(self.features[position]["row"]))
+        named = list(dict.fromkeys(bad)) or [f"step {plan.number}"]
+        return OneloopError(f"a row cannot be made into a batch: {type(error).__name__}: {error}", where=", ".join(named[:5]), fix="mend or remove the row")
+
+    # ---- the pieces of an update ------------------------------------------------------------------
+    def to_device(self, batch: Batch) -> Batch:
+        """The batch with every tensor on the model's device."""
+        if self.device == "cpu":
+            return batch
+        return {key: self.to_device(value) if isinstance(value, dict) else value.to(self.device) if hasattr(value, "to") else value for key, value in batch.items()}
+
+    def backward(self, loss: Any) -> None:
+        """Add the gradients of a summed loss."""
+        (self.scaler.scale(loss) if self.scaler is not None else loss).backward()
+
+    def unscale(self) -> None:
+        """Take the fp16 scale out of the gradients."""
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+
+    def update(self) -> None:
+        """Apply the gradients; with fp16 the scaler skips an update that overflowed."""
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+
+    def reduce(self, sums: tuple[float, float]) -> tuple[float, float]:
+        """Add gradients, losses and label counts over all processes, in place for the gradients."""
+        if self.world == 1:
+            return sums
+        import torch
+        import torch.distributed as dist
+
+        trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        for parameter in trainable:  # a process without a pass in this step, or a head that a pass did not touch
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        flat = torch.cat([parameter.grad.reshape(-1) for parameter in trainable])
+        dist.all_reduce(flat)
+        for parameter, part in zip(trainable, flat.split([parameter.numel() for parameter in trainable])):
+            parameter.grad.copy_(part.view_as(parameter))
+        totals = torch.tensor(sums, dtype=torch.float64, device="cpu" if dist.get_backend() == "gloo" else self.device)
+        dist.all_reduce(totals)
+        return float(totals[0]), float(totals[1])
+
+    def step(self, plan: Plan, loss: float, learning_rate: float, norm: float, labels: float, seconds: float) -> Step:
+        """The record of a finished update."""
+        from oneloop.loop import Step
+
+        chosen = [self.features[i] for i in plan.features]
+        return Step(
+            number=plan.number,
+            total=self.total_steps,
+            epoch=plan.progress,
+            loss=loss,
+            learning_rate=learning_rate,
+            grad_norm=norm,
+            tokens=sum(len(feature["input_ids"]) for feature in chosen),
+            labels=labels,
+            rows=plan.rows,
+            passes=len(chosen),
+            micro_tokens=self.micro_tokens,
+            seconds=seconds,
+            ends_epoch=plan.ends_epoch,
+        )
+
+    def row_name(self, row: int) -> str:
+        """`tickets.csv row 17` for the position of a training row."""
+        found = self.rows[row]
+        return f"{found.get('file', '')} row {found.get('row', found['id'])}".strip()
+
+    def row_names(self, plan: Plan, batch: Batch | None) -> list[str]:
+        """Names of the rows of a pass, or of the whole step when no pass is given or it does not say."""
+        positions = [int(row) for row in batch["rows"]] if batch is not None and "rows" in batch else [self.features[i]["row"] for i in plan.features]
+        return [self.row_name(row) for row in dict.fromkeys(positions)]
+
+
+WORKER_SECONDS = 60  # a data worker that gives nothing for this long is stuck (collating a step takes milliseconds)
+
+
+class _Steps:
+    """A map from position in a list of plans to the batches of that step, for torch's DataLoader."""
+
+    def __init__(self, parts: Parts, plans: list[Plan]) -> None:
+        self.parts, self.plans = parts, plans
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+    def __getitem__(self, position: int) -> tuple[int, list[tuple[int, Batch]]]:
+        return self.parts.micro_tokens, self.parts.built(self.plans[position])
+
+
+def worker_failed(parts: Parts, plan: Plan, error: RuntimeError) -> OneloopError:
+    """The error for a data worker that died or hangs: names the worker's process and the rows it was to prepare."""
+    rows = parts.row_names(plan, None)
+    return OneloopError(
+        f"a data worker stopped: {str(error).splitlines()[0]}",
+        where=f"step {plan.number}, rows {', '.join(rows[:5])}" + (f" and {len(rows) - 5} more" if len(rows) > 5 else ""),
+        fix="run again with --workers 0 to see the row's own error",
+    )
