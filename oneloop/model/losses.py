@@ -1,0 +1,54 @@
+"""Losses summed per feature, so that a step divides one total by another and no batch cut changes the result.
+
+In:  logits and labels, IGNORE where nothing is to be learned.
+Out: (losses, counts), (B,) float32 each: the sum of the losses of a feature and the weight of its labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from oneloop.tasks.base import IGNORE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, weights: Sequence[float] | None = None) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of class ids. logits (B, L) with labels (B,), or (B, T, L) with (B, T); labels may be IGNORE.
+
+    weights: one per class; then the total divided by the total count is torch's weighted mean. The log-softmax runs in
+    float32 whatever the logits are.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy as torch_cross_entropy
+
+    classes = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=logits.device)
+    flat = labels.reshape(-1)
+    losses = torch_cross_entropy(logits.float().reshape(-1, logits.shape[-1]), flat, weight=classes, ignore_index=IGNORE, reduction="none")
+    counted = flat != IGNORE
+    counts = counted.float() if classes is None else classes[flat.clamp(min=0)] * counted
+    return losses.reshape(len(labels), -1).sum(dim=1), counts.reshape(len(labels), -1).sum(dim=1)
+
+
+def binary_cross_entropy(logits: Tensor, labels: Tensor, weights: Sequence[float] | None = None) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of yes-or-no labels, logits and labels (B, L); rows of labels that are negative are not counted.
+
+    weights: one per label, for its positive side. The count is L for each counted row, so that the mean over labels is
+    torch's BCEWithLogitsLoss.
+    """
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    positive = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=logits.device)
+    counted = labels >= 0
+    losses = binary_cross_entropy_with_logits(logits.float(), labels.float().clamp(min=0), pos_weight=positive, reduction="none")
+    return (losses * counted).sum(dim=1), counted.float().sum(dim=1)
+
+
+def squared_error(predicted: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared error of numbers, (B,) each; targets that are NaN are not counted."""
+    counted = ~targets.isnan()
+    losses = (predicted.float() - targets.nan_to_num().float()) ** 2
+    return losses * counted, counted.float()
