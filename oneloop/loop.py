@@ -37,7 +37,7 @@ class Step:
     tokens: int
     labels: float
     rows: tuple[str, ...]
-    passes: int
+    features: int
     micro_tokens: int
     seconds: float
     ends_epoch: bool

@@ -106,8 +106,11 @@ class Parts:
         chosen = [self.features[i] for i in plan.features]
         groups = [feature["row"] if self.task.whole_rows else position for position, feature in enumerate(chosen)]
         cut = keyed.micro_batches([len(feature["input_ids"]) for feature in chosen], groups, self.micro_tokens)
-        mine = range(self.rank, len(cut), self.world)
-        return [(number, self.task.collate([chosen[i] for i in cut[number]], self.tokenizer)) for number in mine]
+        return [(number, self.collated([chosen[i] for i in cut[number]])) for number in range(self.rank, len(cut), self.world)]
+
+    def collated(self, features: Sequence[Feature]) -> Batch:
+        """One batch, with the positions of its rows under `rows` so that an error can name them."""
+        return {"rows": [feature["row"] for feature in features], **self.task.collate(features, self.tokenizer)}
 
     def feed(self, start: int = 0) -> Iterator[tuple[Plan, list[tuple[int, Batch]] | None]]:
         """Plans with their batches, built here or ahead of time by `workers` processes."""
@@ -205,7 +208,7 @@ class Parts:
             tokens=sum(len(feature["input_ids"]) for feature in chosen),
             labels=labels,
             rows=plan.rows,
-            passes=len(chosen),
+            features=len(chosen),
             micro_tokens=self.micro_tokens,
             seconds=seconds,
             ends_epoch=plan.ends_epoch,
