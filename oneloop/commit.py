@@ -89,7 +89,7 @@ def _full(folder: Path, missing: int) -> OneloopError:
 
 
 @contextlib.contextmanager
-def _explained(folder: Path, size: int) -> Any:
+def explained(folder: Path, size: int) -> Any:
     """Turn an operating system's refusal to write into a message with the megabytes that are missing."""
     try:
         yield
@@ -105,7 +105,7 @@ def write_file(path: str | Path, data: bytes | str) -> Path:
     target = Path(path)
     content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     beside = target.parent / f"{STAGING}{target.name}-{secrets.token_hex(4)}"
-    with _explained(target.parent, len(content)):
+    with explained(target.parent, len(content)):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             write_synced(beside, content)
@@ -140,7 +140,7 @@ def commit_folder(path: str | Path, files: dict[str, bytes | memoryview] | Calla
     target = Path(path)
     staging = target.parent / f"{STAGING}{target.name}-{secrets.token_hex(4)}"
     size = sum(len(data) for data in files.values()) if isinstance(files, dict) else 0
-    with _explained(target.parent, size):
+    with explained(target.parent, size):
         try:
             staging.mkdir(parents=True)
             room_for(staging, size)

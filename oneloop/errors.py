@@ -6,7 +6,8 @@
     ├── ModelError          a model or tokenizer that cannot be loaded or does not fit the task
     ├── RunError            a run folder in use, unreadable, finished or different
     ├── NotFinite           a loss, gradient or weight that is NaN or infinite
-    └── MissingExtra        an optional package is not installed
+    ├── MissingExtra        an optional package is not installed
+    └── Stopped             a signal asked the run to stop; what it had done is saved
 
 Every message answers three questions: what happened (and where), what was expected, how to fix it.
 """
@@ -106,6 +107,14 @@ class NotFinite(OneloopError):
 
 class MissingExtra(OneloopError):
     """An optional package is not installed."""
+
+
+class Stopped(OneloopError):
+    """A signal stopped the run after its state was saved; `code` is the exit code (128 + signal number)."""
+
+    def __init__(self, what: str, code: int, *, where: str = "", fix: str = "") -> None:
+        self.code = code
+        super().__init__(what, where=where, fix=fix)
 
 
 def require(module: str, extra: str) -> ModuleType:

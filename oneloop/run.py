@@ -1,0 +1,379 @@
+"""A run: consumes the Steps of an engine; evaluates, logs, saves, stops, reloads, reports.
+
+In:  a recipe (and, in a folder that holds an unfinished run, its checkpoints).
+Out: a run folder (see DESIGN in docs/architecture.md) and a Result.
+
+What happens at a step, in this order: log → evaluate → keep the best → save. A checkpoint is written after the
+evaluation of its step, so a run that resumes has lost nothing but the steps since.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oneloop import checkpoint, commit, fingerprint
+from oneloop.errors import RecipeError, RunError
+from oneloop.lock import RunLock, Signals
+from oneloop.recipe import Recipe, load_recipe
+from oneloop.runlog import RunLog
+
+if TYPE_CHECKING:
+    from oneloop.loop import Step
+    from oneloop.prepare import Prepared
+
+Event = dict[str, Any]
+OnEvent = Callable[[Event], None]
+RUN, CHECKPOINTS, LOG = "run.json", "checkpoints", "log.jsonl"
+FIRST_LOOK = 64  # rows evaluated before training, so that a broken metric fails at the start and not at the end
+SAVE_SHARE = 0.03  # of the training time may go into checkpoints when `save_every` is "epoch"
+SAVE_SECONDS = 600.0  # … but a run is never longer than this without one
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its folder and the contents of metrics.json."""
+
+    path: Path
+    metrics: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+        """Predictions of the trained model; see `oneloop.load`."""
+        from oneloop.ship.predict import load
+
+        return load(self.path).predict(inputs)
+
+
+def train(recipe: str | Path | Recipe | None = None, *, on_event: OnEvent | None = None, **settings: Any) -> Result:
+    """Train as the recipe (a file or Recipe) and the settings say, and write the run folder.
+
+    Runs again where an interrupted run stopped. Raises OneloopError for everything a user can mend, Stopped after a
+    signal (with everything saved).
+    """
+    found = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, **settings)
+    if found.seeds > 1:
+        from oneloop.seeds import train_seeds
+
+        return train_seeds(found, on_event)
+    if found.train is None:
+        raise RecipeError("there is nothing to train on", expected="a file, folder or hf:NAME", fix="--train FILE")
+    folder = output_folder(found)
+    with Signals() as signals:
+        with _Here(folder):
+            run = Run(found, folder, signals, on_event or (lambda event: None))
+            return run.execute()
+
+
+def output_folder(recipe: Recipe) -> Path:
+    """The run folder, made and proved writable before anything slow happens. RunError when it cannot be used."""
+    first = recipe.train[0] if isinstance(recipe.train, list) else str(recipe.train)
+    folder = Path(recipe.output or Path("runs") / (Path(first.rstrip("/")).name.split(".")[0] or "run"))
+    if folder.is_symlink() and not folder.exists():
+        raise RunError("the output folder is a link to nothing", where=str(folder), fix="remove the link or choose another --output")
+    if folder.exists() and not folder.is_dir():
+        raise RunError("the output is a file", where=str(folder), expected="a folder", fix="choose another --output")
+    with commit.explained(folder, 0):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CHECKPOINTS).mkdir(exist_ok=True)
+    commit.write_file(folder / CHECKPOINTS / ".writable", b"")
+    (folder / CHECKPOINTS / ".writable").unlink()
+    return folder
+
+
+class _Here:
+    """The folder's lock, taken by the first process of a run only."""
+
+    def __init__(self, folder: Path) -> None:
+        from oneloop.processes import rank_from_environment
+
+        self.lock = RunLock(folder) if rank_from_environment() == 0 else None
+
+    def __enter__(self) -> None:
+        if self.lock is not None:
+            self.lock.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        if self.lock is not None:
+            self.lock.__exit__(*error)
+
+
+class Run:
+    """The state of one run while it lasts."""
+
+    def __init__(self, recipe: Recipe, folder: Path, signals: Signals, on_event: OnEvent) -> None:
+        self.recipe, self.folder, self.signals, self.on_event = recipe, folder, signals, on_event
+        self.notes: list[str] = []
+        self.state = checkpoint.State()
+        self.saved_at = self.began = time.monotonic()
+        self.save_seconds = 0.0
+        self.id = ""
+        self.facts: dict[str, Any] = {}
+        self.evaluations: list[dict[str, Any]] = []
+
+    # ---- telling ---------------------------------------------------------------------------------
+    def emit(self, kind: str, **what: Any) -> None:
+        """Hand an event to whoever watches; a watcher that fails (a closed terminal) does not stop the run."""
+        if self.leads:
+            try:
+                self.on_event({"kind": kind, **what})
+            except OSError:
+                self.on_event = lambda event: None
+
+    def note(self, text: str) -> None:
+        """Say something once, and keep it for the report."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self.emit("note", text=text)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and speaks for the run."""
+        from oneloop.processes import rank_from_environment
+
+        return rank_from_environment() == 0
+
+    # ---- the whole story ---------------------------------------------------------------------------
+    def execute(self) -> Result:
+        """Prepare, train from where the folder's checkpoints stand, finish."""
+        from oneloop.finish import finish
+        from oneloop.prepare import build, prepare
+
+        for text in commit.recover(self.folder) + commit.recover(self.folder / CHECKPOINTS) if self.leads else []:
+            self.note(f"after an interrupted run: {text}")
+        self.emit("stage", name="read", text="reading and checking the data")
+        self.prepared: Prepared = prepare(self.recipe, self.note)
+        self.recipe = self.prepared.recipe
+        self.emit("stage", name="model", text=f"loading {self.recipe.model}")
+        self.parts = build(self.prepared, self.note)
+        self.task = self.parts.task
+        self.engine = self.parts.engine(self.poll)
+        self.join_or_begin()
+        if self.leads:
+            commit.write_file(self.folder / "recipe.yaml", self.recipe.model_copy(update={"output": str(self.folder)}).to_yaml())
+            commit.write_json(self.folder / "splits.json", self.prepared.splits_record())
+        self.log = RunLog(self.folder / LOG, self.state.log_bytes) if self.leads else None
+        try:
+            self.run_engine()
+            return finish(self)
+        finally:
+            if self.log is not None:
+                self.log.close()
+
+    def run_engine(self) -> None:
+        """First look, then every step that is left."""
+        start = self.state.step
+        if start == 0:
+            self.first_look()
+        self.signals.hold()
+        if self.state.engine.get("pending_evaluation"):
+            self.after_evaluation_point(self.state.step)
+        if self.finished_early():
+            return
+        self.emit("stage", name="train", text=f"training {self.parts.total_steps} steps", total=self.parts.total_steps, start=start)
+        if self.recipe.engine == "trainer":
+            from oneloop.engines.trainer import train as drive
+
+            drive(self.parts, start, self.consume)
+        else:
+            from oneloop.loop import train as steps
+
+            for step in steps(self.parts, start):
+                if self.consume(step):
+                    break
+
+    # ---- consuming a step ----------------------------------------------------------------------------
+    def consume(self, step: Step) -> bool:
+        """Log, evaluate, keep the best, save. Returns whether to stop (early stopping); raises Stopped after a signal."""
+        self.state.step = step.number
+        self.state.seconds += step.seconds
+        self.state.tokens += step.tokens
+        self.state.micro_tokens = step.micro_tokens
+        line = {"step": step.number, "epoch": round(step.epoch, 4), "loss": step.loss, "learning_rate": step.learning_rate, "grad_norm": step.grad_norm}
+        line["tokens_per_s"] = round(step.tokens / max(step.seconds, 1e-9), 1)
+        line["seconds"] = round(step.seconds, 4)
+        if self.log is not None:
+            self.log.write({"kind": "step", **line, "rows": list(step.rows)})
+        self.emit("step", total=step.total, **line)
+        stop = False
+        if self.due(self.recipe.evaluate_every, step):
+            if self.asked():
+                self.state.engine["pending_evaluation"] = True
+            else:
+                stop = self.after_evaluation_point(step.number)
+        if self.asked():
+            self.save()
+            raise self.signals.stopped(f"after step {step.number}, which is saved")
+        if self.save_due(step) or stop:
+            self.save()
+        return stop
+
+    def due(self, every: str | int, step: Step) -> bool:
+        """Whether something that happens every epoch or n steps happens now; the last step always counts."""
+        if step.number == step.total:
+            return True
+        return step.ends_epoch if every == "epoch" else bool(every) and step.number % int(every) == 0
+
+    def save_due(self, step: Step) -> bool:
+        """Whether to checkpoint now. By the epoch, saves that would cost more than `SAVE_SHARE` of the time are left out."""
+        every = self.recipe.save_every
+        if step.number == step.total:
+            return True
+        if every != "epoch":
+            return bool(every) and step.number % int(every) == 0
+        since = time.monotonic() - self.saved_at
+        decision = since > SAVE_SECONDS or (step.ends_epoch and since * SAVE_SHARE >= self.save_seconds)
+        return bool(self.together(decision))
+
+    def together(self, value: Any) -> Any:
+        """The first process's value on every process: decisions that depend on a clock or a signal must not differ."""
+        from oneloop.processes import broadcast
+
+        return broadcast(value, self.parts.world)
+
+    def asked(self) -> bool:
+        """Whether any process was asked to stop."""
+        from oneloop.processes import any_of
+
+        return any_of(self.signals.asked, self.parts.world)
+
+    def poll(self) -> None:
+        """Called between the batches of an evaluation: a stop leaves the evaluation for the resumed run."""
+        if self.signals.holding and self.parts.world == 1 and self.signals.asked and self.state.step:
+            self.state.engine["pending_evaluation"] = True
+            self.save()
+            raise self.signals.stopped(f"while evaluating after step {self.state.step}, which is saved")
+
+    # ---- evaluating ------------------------------------------------------------------------------------
+    def first_look(self) -> None:
+        """Score a few rows before training, so that what is broken breaks now."""
+        from oneloop.measure.evaluate import evaluate_rows
+
+        rows = (self.prepared.rows.get("validation") or self.prepared.rows.get("test") or self.prepared.rows["train"])[:FIRST_LOOK]
+        evaluate_rows(self.task, self.engine, rows).metrics()
+
+    def after_evaluation_point(self, number: int) -> bool:
+        """Evaluate on validation, remember the best, and say whether patience is at its end."""
+        self.state.engine.pop("pending_evaluation", None)
+        rows = self.prepared.rows.get("validation")
+        if not rows:
+            return False
+        from oneloop.measure.evaluate import evaluate_rows
+
+        began = time.perf_counter()
+        found = evaluate_rows(self.task, self.engine, rows, self.prepared.features("validation", self.parts)).metrics()
+        name = self.recipe.metric or self.task.metric
+        if name not in found:
+            raise RecipeError(f"there is no metric '{name}'", expected="one of " + ", ".join(found), fix="--metric " + self.task.metric)
+        value = found[name]
+        better = self.better(value, name)
+        if better:
+            self.state.best_value, self.state.best_step, self.state.waited = value, number, 0
+            self.save_best()
+        else:
+            self.state.waited += 1
+        line = {"step": number, "split": "validation", "metrics": found, "best": better, "seconds": round(time.perf_counter() - began, 3)}
+        if self.log is not None:
+            self.log.write({"kind": "evaluation", **line})
+        self.emit("evaluation", **line)
+        return self.finished_early()
+
+    def better(self, value: float, name: str) -> bool:
+        """Whether a value beats the best so far; an undefined one never does, unless there is none yet."""
+        if self.state.best_value is None:
+            return True
+        if value != value:
+            return False
+        if self.state.best_value != self.state.best_value:
+            return True
+        upward = self.task.greater_is_better if name == self.task.metric else name not in {"loss", "perplexity", "rmse", "bits_per_byte"}
+        return value > self.state.best_value if upward else value < self.state.best_value
+
+    def finished_early(self) -> bool:
+        """Whether patience has run out."""
+        return bool(self.recipe.patience) and self.state.waited >= self.recipe.patience
+
+    # ---- saving ------------------------------------------------------------------------------------------
+    def save(self) -> None:
+        """Commit the complete state, then delete what is no longer needed."""
+        began = time.monotonic()
+        if self.leads:
+            assert_room = checkpoint.size_of(self.parts.model)
+            commit.room_for(self.folder / CHECKPOINTS, assert_room)
+            self.state.log_bytes = self.log.sync() if self.log is not None else 0
+            self.state.scaler = self.parts.scaler.state_dict() if self.parts.scaler is not None else None
+            path = checkpoint.save(self.folder / CHECKPOINTS, checkpoint.STEP, self.state, self.parts.model, self.parts.optimizer, self.facts)
+            checkpoint.prune(self.folder / CHECKPOINTS, self.recipe.keep, self.state.best_step)
+            self.emit("saved", step=self.state.step, path=str(path))
+        self.together(0)
+        self.saved_at = time.monotonic()
+        self.save_seconds = self.saved_at - began
+
+    def save_best(self) -> None:
+        """Commit the weights of the best evaluation so far. The one before stays until a checkpoint names this one."""
+        if self.leads and self.state.step < self.parts.total_steps:
+            checkpoint.save(self.folder / CHECKPOINTS, checkpoint.BEST, self.state, self.parts.model, None, self.facts)
+        self.together(0)
+
+    # ---- going on ----------------------------------------------------------------------------------------
+    def join_or_begin(self) -> None:
+        """Take up the folder's unfinished run, or begin one; differences are shown and refused without `force`."""
+        now = fingerprint.of_run(self.parts, self.prepared.rows)
+        before = self.read_run()
+        if before is not None and before.get("status") != "finished":
+            changed = fingerprint.differences(before.get("fingerprint", {}), now)
+            if changed and not self.recipe.force:
+                raise RunError(
+                    "this folder holds an unfinished run that was started differently:\n    " + "\n    ".join(changed),
+                    where=str(self.folder),
+                    expected="the same settings, data and versions",
+                    fix="undo the change, choose another --output, or go on all the same with --force",
+                )
+            self.id = str(before["id"])
+            for text in changed:
+                self.note(f"going on with --force although {text}")
+            self.resume()
+        elif before is not None:
+            changed = fingerprint.differences(before.get("fingerprint", {}), now)
+            if changed and not self.recipe.force:
+                raise RunError(
+                    "this folder holds a finished run that was made differently:\n    " + "\n    ".join(changed),
+                    where=str(self.folder),
+                    fix="choose another --output, or replace it with --force",
+                )
+            self.note("repeating the finished run of this folder; its results stay until the new ones are complete")
+        self.facts = {"run": self.id or secrets.token_hex(8), "fingerprint": now}
+        if not self.id:
+            self.id = self.facts["run"]
+            if self.leads:
+                commit.write_json(self.folder / RUN, {"id": self.id, "status": "running", "fingerprint": now})
+        self.together(0)
+
+    def read_run(self) -> dict[str, Any] | None:
+        """run.json, or None where no run has begun."""
+        try:
+            return dict(json.loads((self.folder / RUN).read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise RunError(f"run.json cannot be read: {error}", where=str(self.folder / RUN), fix="choose another --output") from error
+
+    def resume(self) -> None:
+        """Load the newest whole checkpoint of this run, if there is one."""
+        found, notes = checkpoint.newest(self.folder / CHECKPOINTS, run=self.id)
+        for text in notes:
+            self.note(text)
+        if found is None:
+            self.note("no checkpoint yet: starting at step 1")
+            return
+        checkpoint.restore(found, self.parts.model, self.parts.optimizer)
+        self.state = found.state
+        self.parts.micro_tokens = found.state.micro_tokens or self.parts.micro_tokens
+        if self.parts.scaler is not None and found.state.scaler:
+            self.parts.scaler.load_state_dict(found.state.scaler)
+        self.note(f"going on after step {found.state.step} ({found.path.name})")
