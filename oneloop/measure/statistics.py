@@ -11,7 +11,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from oneloop.errors import DataError
+
 Metrics = dict[str, float]
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole as float64, NaN (undefined) where the whole is 0."""
+    part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    undefined = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
+    found: np.ndarray = np.divide(part, whole, out=undefined, where=whole != 0)
+    return found
+
+
+def require_pairs(predicted: Sequence[object], gold: Sequence[object]) -> None:
+    """Refuse to score when predictions and references are not one to one: scorers that cut to the shorter list lie."""
+    if len(predicted) != len(gold):
+        raise DataError(
+            f"{len(predicted)} predictions for {len(gold)} references",
+            expected="one prediction for each reference, in the same order",
+            fix="predict all rows of the file that is scored, and only those",
+        )
 
 
 @dataclass(frozen=True)
