@@ -1,0 +1,108 @@
+"""Which column plays which role.
+
+In: a Table (or any sequence of dict rows with `columns`) and, where it is known, the task. Out: {role: column}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from oneloop.diagnose.labels import labelled, text_columns
+from oneloop.diagnose.names import sounds_like
+from oneloop.diagnose.pairs import bare, paired
+from oneloop.diagnose.profile import Profile, profiles
+from oneloop.diagnose.shapes import Candidate, nested
+from oneloop.tasks import table, task_class
+from oneloop.tasks.base import Task
+
+
+def columns_of(rows: Any) -> list[str]:
+    """The column names of a table, in the order found."""
+    names = getattr(rows, "columns", None)
+    return list(names) if names is not None else list(dict.fromkeys(name for row in rows[:100] for name in row))
+
+
+def candidates(found: Sequence[Profile]) -> list[Candidate]:
+    """Every set of roles the columns could fill, best first."""
+    every = [*nested(found), *labelled(found), *paired(found), *bare(found)]
+    return sorted(every, key=lambda candidate: -candidate.score)
+
+
+def fits(candidate: Candidate, task: type[Task]) -> bool:
+    """Whether the task reads these roles and one of them is what it predicts."""
+    roles = {column.role for column in task.columns}
+    targets = {column.role for column in task.columns if column.target}
+    key = set(candidate.key.split())
+    if "answer" in key and "answer" not in roles:
+        key = key - {"answer"} | {"answers"}
+    return key <= roles and bool(key & targets)
+
+
+def tasks_for(candidate: Candidate) -> list[str]:
+    """Names of the tasks whose rows fill exactly these roles."""
+    return [name for name in table() if fits(candidate, task_class(name))]
+
+
+def map_columns(rows: Any, task_name: str) -> dict[str, Any]:
+    """{role: column} for the task called `task_name`, found by what the columns hold; names only break ties.
+
+    rows: a Table or a sequence of dicts. A role filled by several columns (one-hot labels) gives a list of names. Rows
+    without the thing to predict give the input roles alone; {} when not even those are found. Raises RecipeError for an
+    unknown task.
+    """
+    task = task_class(task_name)
+    names = columns_of(rows)
+    found = profiles(rows, names)
+    best = next((candidate for candidate in candidates(found) if fits(candidate, task)), None)
+    mapped = fitted(best.columns, task) if best else {}
+    own = _already_named(names, task)
+    if own and not _swapped(own, mapped):
+        return own
+    if mapped:
+        return mapped
+    return _inputs(found, task)
+
+
+def fitted(columns: dict[str, Any], task: type[Task]) -> dict[str, Any]:
+    """The mapping in the roles the task declares: `answer` becomes `answers` where it knows only that."""
+    roles = {column.role for column in task.columns}
+    renamed = {("answers" if role == "answer" and role not in roles else role): column for role, column in columns.items()}
+    return {role: column for role, column in renamed.items() if role in roles}
+
+
+def _already_named(names: Iterable[str], task: type[Task]) -> dict[str, Any]:
+    """Columns that are called exactly like the roles, when they give every required input and something to predict."""
+    present = [column for column in task.columns if column.role in names]
+    roles = {column.role for column in present}
+    required = {column.role for column in task.columns if column.required}
+    targets = [column.role for column in present if column.target]
+    inputs = [column.role for column in present if not column.target]
+    enough = required <= roles and bool(targets) and (bool(inputs) or all(column.target for column in task.columns))
+    return {role: role for role in inputs + targets} if enough else {}
+
+
+def _swapped(own: dict[str, Any], mapped: dict[str, Any]) -> bool:
+    """Whether the cells give the same columns to other roles than their names do."""
+    return set(map(str, own.values())) == set(map(str, mapped.values())) and own != mapped
+
+
+def _inputs(found: Sequence[Profile], task: type[Task]) -> dict[str, Any]:
+    """The input roles alone, for rows without anything to predict."""
+    lists = [profile for profile in found if profile.kind == "strings"]
+    texts = text_columns(found)
+    mapped: dict[str, Any] = {}
+    for column in task.columns:
+        if column.target:
+            continue
+        pool = lists if column.role == "tokens" else texts
+        free = [profile for profile in pool if profile.name not in mapped.values()]
+        named = [profile for profile in free if sounds_like(profile.name, column.role)]
+        if column.role == "question":
+            named = named or [profile for profile in free if profile.asks > 0.4]
+        if named or (free and column.required):
+            mapped[column.role] = (named or free)[0].name
+    if not mapped:
+        first = next((column.role for column in task.columns if not column.target and column.role != "tokens"), None)
+        mapped = {first: texts[0].name} if first and texts else {}
+    return mapped

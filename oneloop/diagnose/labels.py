@@ -1,0 +1,180 @@
+"""Texts with a label, several labels or a number: which column is the text and which is to be predicted.
+
+In: the Profiles of a table. Out: Candidates for "text label", "text labels" and "text score".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from oneloop.diagnose.language import CODES
+from oneloop.diagnose.names import SPLITS, sounds_like
+from oneloop.diagnose.profile import Profile
+from oneloop.diagnose.relations import Relation, foretells
+from oneloop.diagnose.shapes import Candidate
+
+SEPARATORS = (",", ";", "|", "/")
+
+
+def namelike(profile: Profile) -> bool:
+    """Whether the cells are names of people or things: few words, all capitalised."""
+    return (
+        profile.words <= 4
+        and profile.share(lambda text: all(word[:1].isupper() or word in ("de", "van", "von", "of", "&") for word in text.split())) > 0.8
+    )
+
+
+def bookkeeping(profile: Profile) -> bool:
+    """Whether the column keeps the books of a table (split names, language codes, one value, ids, dates) and is no label."""
+    values = {text.strip().lower() for text in profile.texts}
+    split = len(values) <= 4 and values <= SPLITS
+    language = values <= CODES and sounds_like(profile.name, "language") > 0
+    return profile.distinct < 2 or profile.identifies or profile.dates or profile.links or split or language
+
+
+def text_columns(profiles: Sequence[Profile]) -> list[Profile]:
+    """Columns that can be the text, best first: prose by its length; without any, the most varied column of words."""
+    prose = [p for p in profiles if p.prose and not namelike(p) and not p.few]
+    if not prose:
+        prose = [p for p in profiles if p.kind == "text" and not bookkeeping(p) and not p.few and not p.codes]
+    if not prose:
+        prose = [p for p in profiles if p.kind == "text" and not bookkeeping(p)]
+    return sorted(prose, key=lambda p: -(min(p.median_words, 60) + 4 * sounds_like(p.name, "text") + 5 * p.variety))
+
+
+def labelled(profiles: Sequence[Profile]) -> Iterator[Candidate]:
+    """Every way to read the table as texts with something to predict, best score first within a kind."""
+    texts = text_columns(profiles)
+    if not texts:
+        return
+    text = _text_of(texts)
+    pair = _pair(text, [p for p in texts if p is not text])
+    if pair is not None:
+        text, pair = (text, pair) if profiles.index(text) < profiles.index(pair) else (pair, text)
+    chosen = {"text": text.name} | ({"text_pair": pair.name} if pair else {})
+    rest = [p for p in profiles if p is not text and p is not pair]
+    for finder in (_one_hot, _several, _single, _graded):
+        yield from finder(chosen, text, pair, rest)
+
+
+def _text_of(texts: Sequence[Profile]) -> Profile:
+    """The longest text, unless one at least a quarter as long is called a text and the longest is not."""
+    named = [p for p in texts if sounds_like(p.name, "text") and p.median_words >= texts[0].median_words / 4]
+    return texts[0] if sounds_like(texts[0].name, "text") or not named else named[0]
+
+
+def _pair(text: Profile, others: Sequence[Profile]) -> Profile | None:
+    """A second text that belongs to the first as an equal: of like length, a question about it, or called so; not its title."""
+    for other in others:
+        title = sounds_like(other.name, "title") > 0 or (other.median_words < text.median_words / 5 and other.asks < 0.5)
+        if title or other.words < 1.8 or _annotation(other):
+            continue
+        relation = Relation(text, other)
+        if (
+            relation.lift > 0.04
+            or relation.languages_differ
+            or sounds_like(other.name, "text_pair")
+            or 0.4 < relation.ratio < 2.5
+            or other.asks > 0.5
+        ):
+            return other
+    return None
+
+
+def _annotation(profile: Profile) -> bool:
+    """Remarks beside the text (notes, explanations, sources), filled only now and then or called so."""
+    return profile.filled < 0.6 or bool(re.search(r"note|remark|explan|comment_by|author|source|reason|url", profile.name, re.IGNORECASE))
+
+
+def _combined(text: Profile, pair: Profile | None) -> list[object]:
+    second = pair.cells if pair else [""] * len(text.cells)
+    return [None if a is None else f"{a} {b or ''}" for a, b in zip(text.cells, second)]
+
+
+def _single(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
+    """One label a row: few short values; the column the text foretells best, or that is called so."""
+    able = [p for p in rest if p.few and not bookkeeping(p) and p.filled > 0.3]
+    words = _combined(text, pair)
+    for column in able:
+        told = foretells(words, column.cells) if len(able) > 1 else 0.3
+        texty = 0.03 if column.kind == "text" and not column.codes else 0.0
+        score = 0.72 + 0.12 * told + texty + 0.12 * sounds_like(column.name, "label") + 0.002 * rest.index(column)
+        values = sorted({text.strip() for text in column.texts})
+        why = (
+            f"column {column.name} gives each text one of {len(values)} values ({', '.join(values[:4])}{', …' if len(values) > 4 else ''})"
+        )
+        yield Candidate("text label", chosen | {"label": column.name}, score, [why])
+
+
+def _graded(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
+    """One number a row: not whole, or of many different values that are no ids."""
+    for column in rest:
+        graded = column.kind == "number" and column.distinct >= 3 and not column.few and column.filled > 0.3
+        if not graded or (column.identifies and not _bounded(column)):
+            continue
+        score = 0.70 + (0.05 if not column.whole else 0.0) + 0.12 * sounds_like(column.name, "score") + 0.03 * _bounded(column)
+        low, high = min(column.numbers), max(column.numbers)
+        yield Candidate(
+            "text score",
+            chosen | {"score": column.name},
+            score,
+            [f"column {column.name} gives each text a number from {low:g} to {high:g}"],
+        )
+
+
+def _bounded(column: Profile) -> bool:
+    """Numbers on a scale people use: 0-1, -1-1, 0-5, 0-10, 0-100."""
+    low, high = min(column.numbers), max(column.numbers)
+    return low >= -1 and (high <= 10 or (high <= 100 and not column.whole))
+
+
+def _one_hot(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
+    """Several columns of 0 and 1."""
+    flags = [p for p in rest if p.distinct <= 2 and p.kind in ("number", "text") and p.filled > 0.9 and _flag(p)]
+    if len(flags) >= 2 and sum(1 for p in flags if p.distinct == 2) >= 2:
+        names = [p.name for p in flags]
+        why = f"columns {', '.join(names[:5])}{', …' if len(names) > 5 else ''} say yes or no of each text"
+        yield Candidate("text labels", chosen | {"labels": names}, 0.80 + 0.02 * min(5, len(flags)), [why])  # type: ignore[dict-item]
+
+
+def _flag(profile: Profile) -> bool:
+    return {text.strip().lower() for text in profile.texts} <= {"0", "1", "0.0", "1.0", "true", "false"}
+
+
+def _several(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
+    """A list of labels a row, as a list or with a separator."""
+    for column in rest:
+        items = column.items if column.kind in ("strings", "numbers") else None
+        lengths = {len(value) for value in column.values if isinstance(value, list)}
+        if items and len(lengths) > 1 and 2 <= len(items) <= 0.6 * items.total() + 4 and column.tagged < 0.9:
+            score = 0.86 + 0.05 * sounds_like(column.name, "label")
+            why = f"column {column.name} lists labels: {len(items)} different ones, {min(lengths)} to {max(lengths)} a text"
+            yield Candidate("text labels", chosen | {"labels": column.name}, score, [why])
+        elif column.kind == "text" and (separator := _separator(column)):
+            why = f"column {column.name} lists labels separated by '{separator}'"
+            yield Candidate("text labels", chosen | {"labels": column.name}, 0.88 + 0.05 * sounds_like(column.name, "label"), [why])
+    for column in rest:
+        lengths = {len(value) for value in column.values if isinstance(value, list)}
+        if column.kind == "numbers" and len(lengths) == 1 and set(column.items) <= {0, 1} and len(column.items) == 2:
+            why = f"column {column.name} says yes or no to {lengths.pop()} labels for each text"
+            yield Candidate("text labels", chosen | {"labels": column.name}, 0.9, [why])
+
+
+def _separator(column: Profile) -> str:
+    """The sign that separates short labels which repeat across rows, "" if there is none."""
+    for separator in SEPARATORS:
+        lists = [[part.strip() for part in text.split(separator)] for text in column.texts]
+        several = sum(1 for parts in lists if len(parts) > 1)
+        items = {part for parts in lists for part in parts}
+        total = sum(len(parts) for parts in lists)
+        counts = {len(parts) for parts in lists}
+        if (
+            several >= 0.15 * len(lists)
+            and len(counts) > 1
+            and len(items) <= 0.4 * total
+            and max(len(item) for item in items) <= 40
+            and "" not in items
+        ):
+            return separator
+    return ""
