@@ -91,6 +91,19 @@ class Recipe(BaseModel):
         None, "Tokens of one window; the task's or model's own when absent.", "a whole number, at least 4", ge=4
     )
     stride: int | None = setting(None, "Tokens that neighbouring windows share.", "a whole number below max_length", ge=0)
+    head_factor: float = setting(1.0, "The head learns at this times the learning rate.", "a number above 0", gt=0, allow_inf_nan=False)
+    layer_decay: float = setting(
+        1.0,
+        "Each layer below learns at this times the rate of the one above.",
+        "a number above 0, at most 1",
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+    )
+    dropout: float | None = setting(
+        None, "Dropout of the whole model; its own when absent.", "a number from 0, below 1", ge=0, lt=1, allow_inf_nan=False
+    )
+    workers: int = setting(0, "Processes that prepare batches beside the training.", "a whole number, at least 0", ge=0)
     lora: int | bool = setting(False, "Train a LoRA adapter.", "false, true or its rank")
 
     # ---- when it looks

@@ -36,6 +36,7 @@ RENAMED = {
     "batch_size": "batch_rows",
     "train_batch_size": "batch_rows",
     "task_name": "task",
+    "dataloader_num_workers": "workers",
 }
 # several names that make one value together
 JOINED = {
