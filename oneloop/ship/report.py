@@ -1,0 +1,383 @@
+"""report.html: one self-contained page that a person who did not train the model can read.
+
+In:  a run folder's files alone (`folder.py`); no model is loaded.
+Out: RUN/report.html, no script, no network, every text escaped, committed in one piece.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from oneloop.commit import write_file
+from oneloop.ship import breakdown, charts, curves, marks, words
+from oneloop.ship.folder import RunFolder, open_run
+
+MANY_LABELS = 16  # more labels than this are listed by their worst confusions; a heat map would not be readable
+SHOWN_ROWS = 20  # rows of a table of labels or confusions
+CURVE_POINTS = 200
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+SETTINGS_FIRST = ("task", "model", "train", "validation", "test", "columns", "seed", "epochs", "batch_rows", "learning_rate")
+
+
+def visible(text: Any) -> str:
+    """Text for a page: control, direction-override and surrogate characters become a visible replacement."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text))
+
+
+def environment(autoescape: bool = True) -> Environment:
+    """The template environment of reports and cards: escaping on, undefined names are errors."""
+    made = Environment(
+        loader=PackageLoader("oneloop.ship"), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
+    )  # fmt: skip
+    made.filters.update(number=words.number, count=words.count, duration=words.duration)
+    return made
+
+
+def report(run: str | Path) -> Path:
+    """Write RUN/report.html from the files of a run folder and return its path. RunError when there is no run."""
+    path = Path(run) / "report.html"
+    page = words.redact(render(open_run(run)))
+    write_file(path, page.encode("utf-8", "replace"))
+    return path
+
+
+def render(run: RunFolder) -> str:
+    """The page as text."""
+    found = breakdown.break_down(run.predictions(), run.primary)
+    return environment().get_template("report.html").render(
+        run=run,
+        name=run.path.resolve().name,
+        task=words.title(run.task or "unknown task"),
+        headline=headline(run),
+        verdict=verdict(run),
+        limits=run.about("metric_limits"),
+        metrics=metric_rows(run),
+        learning=learning(run),
+        found=found,
+        detail=detail(found),
+        worst=[worst_row(line, run.primary) for line in found.worst],
+        warnings=warnings(run, found),
+        data=data_rows(run),
+        label_counts=label_counts(run, found),
+        time=time_rows(run),
+        settings=settings(run.recipe),
+    )
+
+
+# ---- the score ----------------------------------------------------------------------------------
+
+
+def headline(run: RunFolder) -> dict[str, Any]:
+    """The primary score, baseline and model before training, rounded alike, with their bars."""
+    key, shown = run.primary, run.metric
+    own = words.score(run.part("metrics").get(key))
+    base = words.score(run.part("baseline", "metrics").get(key))
+    before = words.score(run.part("before", "metrics").get(key))
+    digits = words.decimals([own.value, own.low, own.high, base.value, before.value], shown.unit)
+    name = str(run.part("baseline").get("name") or "baseline")
+    rows = [
+        {"name": "this model", "css": "own", "value": own.value, "low": own.low, "high": own.high},
+        {"name": "before training", "css": "before", "value": before.value, "low": before.low, "high": before.high},
+        {"name": f"baseline: {name}", "css": "base", "value": base.value, "low": base.low, "high": base.high},
+    ]
+    known = [row | {"shown": words.number(row["value"], digits)} for row in rows if row["value"] is not None]
+    highest = max([value for row in known for value in (row["value"], row["high"]) if isinstance(value, float)], default=0.0)
+    positive = all(isinstance(row["value"], float) and row["value"] >= 0 for row in known)
+    top = shown.unit if shown.unit and shown.unit >= highest else highest * 1.05
+    return {
+        "metric": shown,
+        "own": words.number(own.value, digits) if own.value is not None else None,
+        "interval": words.interval(own, digits),
+        "baseline": words.number(base.value, digits) if base.value is not None else None,
+        "baseline_name": name,
+        "before": words.number(before.value, digits) if before.value is not None else None,
+        "bars": charts.bars(known, top) if positive else None,
+        "top": words.number(shown.unit, 0) if shown.unit else None,
+    }
+
+
+def verdict(run: RunFolder) -> dict[str, str]:
+    """One sentence on whether the score means anything: against the baseline, and on which rows it was taken."""
+    own, base = (words.score(part.get(run.primary)) for part in (run.part("metrics"), run.part("baseline", "metrics")))
+    up = run.metric.up
+    if own.value is None:
+        return {"kind": "none", "text": "No score is known for this run."}
+    if base.value is None:
+        return {"kind": "plain", "text": "No baseline was computed, so the score stands alone."}
+    better = own.value > base.value if up else own.value < base.value
+    end = own.low if up else own.high
+    clear = end is not None and (end > base.value if up else end < base.value)
+    name = run.part("baseline").get("name") or "the baseline"
+    if not better:
+        return {"kind": "bad", "text": f"The model is not better than the naive method “{name}”. Do not use it as it is."}
+    if not clear:
+        return {"kind": "unsure", "text": f"The model may be no better than the naive method “{name}”: the interval does not exclude it."}
+    return {"kind": "good", "text": f"The model is clearly better than the naive method “{name}”."}
+
+
+def metric_rows(run: RunFolder) -> list[dict[str, Any]]:
+    """One row per metric: name, meaning, value, interval, baseline, before; the primary one first."""
+    own, base, before = run.part("metrics"), run.part("baseline", "metrics"), run.part("before", "metrics")
+    keys = sorted({**own, **base, **before}, key=lambda key: (key != run.primary, list(own).index(key) if key in own else len(own)))
+    rows = []
+    for key in keys:
+        scores = [words.score(part.get(key)) for part in (own, base, before)]
+        digits = max(3 if words.metric(key).unit == 1.0 else 2, words.decimals([found.value for found in scores], words.metric(key).unit))
+        shown = [words.number(found.value, digits) if found.value is not None else "–" for found in scores]
+        ends = words.interval(scores[0], digits).removeprefix("95 % interval ") or "–"
+        rows.append({"key": key, "metric": words.metric(key), "own": shown[0], "interval": ends, "baseline": shown[1], "before": shown[2]})
+    return rows
+
+
+# ---- learning curves ----------------------------------------------------------------------------
+
+
+def learning(run: RunFolder) -> dict[str, Any]:
+    """The two charts (loss; validation score) and the reading of them."""
+    found = curves.curves(run.log)
+    key = run.primary if run.primary in found.validation else next((name for name in found.validation if name != "loss"), "")
+    new_head = not run.part("before", "metrics")
+    reading = curves.read_curves(found, key, words.metric(key).up, new_head)
+    loss = charts.lines(
+        [
+            ("training loss", "train", curves.bins(found.train, CURVE_POINTS)),
+            ("validation loss", "validation", curves.bins(found.validation.get("loss", []), CURVE_POINTS)),
+        ]
+    )
+    score = charts.lines([(f"validation {words.metric(key).name}", "score", curves.bins(found.validation.get(key, []), CURVE_POINTS))])
+    return {"reading": reading, "loss": loss, "score": score if key != "loss" else None, "score_name": words.metric(key).name}
+
+
+# ---- where it is wrong --------------------------------------------------------------------------
+
+
+def detail(found: breakdown.Breakdown) -> dict[str, Any]:
+    """The tables and chart that fit the kind of prediction; {"kind": ""} where there are none."""
+    part = found.detail
+    if isinstance(part, breakdown.Labels):
+        names = sorted(part.per_label, key=lambda name: (-part.per_label[name].gold, name))
+        heat = charts.heat_map(names, part.confused) if part.confused and len(names) <= MANY_LABELS else None
+        table = _counted(part.per_label)
+        return {"kind": part.kind, "heat": heat, "mistakes": part.mistakes()[:SHOWN_ROWS], "table": table, "labels": len(names)}
+    if isinstance(part, breakdown.Spans):
+        why = [(text, part.mistakes[name]) for name, text in MISTAKES.items() if part.mistakes[name]] if part.marked else []
+        return {"kind": "spans" if part.marked else "tags", "table": _counted(part.table()), "why": why, "mistakes": part.mixed_up()[:SHOWN_ROWS]}
+    if isinstance(part, breakdown.Answers):
+        names = [words.metric(name).name for name in part.names]
+        return {"kind": "answers", "tables": part.tables(), "names": names, "silent": part.silent, "made_up": part.made_up}
+    if isinstance(part, breakdown.Values):
+        return {"kind": "value", "scatter": charts.scatter(part.points), "lean": part.lean, "kept": len(part.points), "seen": part.seen}
+    return {"kind": ""}
+
+
+MISTAKES = {
+    "missed": "not found at all",
+    "invented": "marked where there is nothing",
+    "borders": "right type, wrong first or last word",
+    "type": "right words, wrong type",
+    "both": "wrong words and wrong type",
+}
+
+
+def _counted(table: dict[str, breakdown.Counts]) -> dict[str, Any]:
+    """Rows of a per-label table: all of a short one, the lowest F1 first of a long one."""
+    rows = [{"name": name, "counts": counts} for name, counts in table.items()]
+    long = len(rows) > 2 * SHOWN_ROWS
+    rows.sort(key=lambda row: (row["counts"].f1, row["name"]) if long else (-row["counts"].gold, row["name"]))  # type: ignore[attr-defined]
+    return {"rows": rows[:SHOWN_ROWS] if long else rows, "all": len(rows), "long": long}
+
+
+def worst_row(line: dict[str, Any], primary: str) -> dict[str, Any]:
+    """One row as the page shows it: where it is from, its score and loss, and parts: labelled texts made of Pieces."""
+    scores = line.get("scores") if isinstance(line.get("scores"), dict) else {}
+    shown = {name: value for name, entry in (scores or {}).items() if (value := words.finite(entry)) is not None}
+    first = [name for name in (primary, *shown) if name in shown][:2]
+    row = line.get("row")
+    said = line["prediction"]
+    return {
+        "where": f"{Path(str(line.get('file') or '')).name or 'row'}{f', row {row}' if row is not None else ''}",
+        "id": str(line.get("id")) if line.get("id") not in (None, row, str(row)) else "",
+        "scores": [(words.metric(name).name, words.number(shown[name], 2)) for name in dict.fromkeys(first)],
+        "loss": words.finite(line.get("loss")),
+        "error": said.get("error") or line.get("error"),
+        "cut": said.get("cut") or line.get("cut"),
+        "parts": _parts(line),
+    }
+
+
+def _parts(line: dict[str, Any]) -> list[tuple[str, list[marks.Piece]]]:
+    """(heading, pieces) of a row: marked texts for spans and answers, plain ones for the rest."""
+    given, said, reference = breakdown.inputs(line), line["prediction"], line.get("reference")
+    if "tags" in said or "spans" in said:
+        return _span_parts(given, line)
+    if "answer" in said:
+        return _answer_parts(given, line)
+    parts = [(words.title(role), [marks.Piece(marks.shorten(_text(value)))]) for role, value in given.items()]
+    same = _text(_said(said)) == _text(reference)
+    return [
+        *parts,
+        ("Should be", [marks.Piece(marks.shorten(_text(reference)), kind="right")]),
+        ("Model said", [marks.Piece(marks.shorten(_text(_said(said))), kind="right" if same else "wrong"), marks.Piece(_sure(said))]),
+    ]
+
+
+def _span_parts(given: dict[str, Any], line: dict[str, Any]) -> list[tuple[str, list[marks.Piece]]]:
+    """The text twice: with the right spans, then with the predicted ones, around the first difference."""
+    gold_tags, tags = breakdown._tags(line)
+    tokens = given.get("tokens")
+    if isinstance(tokens, list) and gold_tags is not None and tags is not None:
+        shown = [str(token) for token in tokens]
+        text, whole = " ".join(shown), any(marks.split_tag(tag)[1] != tag for tag in gold_tags)
+        gold, found = marks.word_spans(shown, gold_tags, whole), marks.word_spans(shown, [str(tag) for tag in tags], whole)
+    else:
+        text = str(given.get("text") or " ".join(str(token) for token in tokens or ()))
+        gold, found = marks.spans(breakdown.gold_spans(line), len(text)), marks.spans(line["prediction"].get("spans"), len(text))
+    differ = set(gold) ^ set(found)
+    part = marks.window(text, differ or gold)
+    return [("Should be", marks.pieces(text, gold, found, part, "missed")), ("Model said", marks.pieces(text, found, gold, part))]
+
+
+def _answer_parts(given: dict[str, Any], line: dict[str, Any]) -> list[tuple[str, list[marks.Piece]]]:
+    """Question, both answers, and the context around them with the right answer and the model's marked."""
+    said, context = line["prediction"], str(given.get("context") or "")
+    gold = breakdown.answer_texts(line.get("reference"))
+    answer = str(said.get("answer") or "")
+    right = [marks.Span(at, at + len(text), "should be") for text in gold[:1] if (at := _answer_start(line, context, text)) >= 0]
+    start = said.get("start")
+    at = start if isinstance(start, int) and context[start : start + len(answer)] == answer else context.find(answer)
+    wrong = [marks.Span(at, at + len(answer), "model said")] if answer and at >= 0 and answer not in gold else []
+    shown = marks.pieces(context, sorted([*right, *wrong]), right, marks.window(context, [*right, *wrong]))
+    return [
+        ("Question", [marks.Piece(marks.shorten(str(given.get("question") or "")))]),
+        ("Should be", [marks.Piece(" / ".join(dict.fromkeys(gold)) or "no answer", kind="right")]),
+        ("Model said", [marks.Piece(answer or "no answer", kind="right" if answer in gold or not (answer or gold) else "wrong")]),
+        ("Context", shown),
+    ]
+
+
+def _answer_start(line: dict[str, Any], context: str, text: str) -> int:
+    """Where the first right answer stands in the context; -1 when it does not."""
+    reference = line.get("reference")
+    found = reference.get("answers", reference) if isinstance(reference, dict) else reference
+    starts = [item.get("start", item.get("answer_start")) for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    if isinstance(found, dict) and isinstance(found.get("answer_start"), list):
+        starts = found["answer_start"]
+    good = [start for start in starts if isinstance(start, int) and context[start : start + len(text)] == text]
+    return good[0] if good else context.find(text)
+
+
+def _said(prediction: dict[str, Any]) -> Any:
+    """The field of a prediction that a person asked for."""
+    names = ("label", "labels", "value", "summary_text", "translation_text", "generated_text", "fills", "hits")
+    return next((prediction[name] for name in names if name in prediction), "")
+
+
+def _sure(prediction: dict[str, Any]) -> str:
+    """` (sure to 93 %)` for a label with its probability."""
+    scores, label = prediction.get("scores"), prediction.get("label")
+    sure = words.finite(scores.get(label)) if isinstance(scores, dict) and isinstance(label, str) else None
+    return f"  (sure to {sure:.0%})" if sure is not None else ""
+
+
+def _text(value: Any) -> str:
+    """Any cell as text: lists are joined, hits and fills by their own text, numbers rounded."""
+    if isinstance(value, dict):
+        if len(value) == 1:
+            return _text(next(iter(value.values())))
+        return str(value.get("text") or value.get("token") or value.get("title") or value.get("id") or value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(item) for item in value[:12]) + (" …" if len(value) > 12 else "") or "nothing"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "nothing" if value is None or value == "" else str(value)
+
+
+# ---- data, time, settings -----------------------------------------------------------------------
+
+DATA_WORDS = {
+    "read": "rows read",
+    "dropped": "rows dropped",
+    "tokens": "tokens",
+    "tokens_cut": "tokens cut off",
+    "windows": "windows (long rows are read in overlapping parts)",
+}
+TIME_WORDS = {
+    "train_s": "training",
+    "eval_s": "evaluation",
+    "train_tokens_per_s": "tokens a second in training",
+    "train_rows_per_s": "rows a second in training",
+}
+
+
+def warnings(run: RunFolder, found: breakdown.Breakdown) -> list[str]:
+    """What a reader must know before trusting the score."""
+    said = []
+    split, data = str(run.metrics.get("split") or ""), run.part("data")
+    if split and split != "test":
+        said.append(f"The score was taken on the {split} rows, not on a test set that the training never touched.")
+    check = run.metrics.get("reload_check")
+    if check not in (None, "identical"):
+        said.append(f"Reload check: {check}.")
+    if words.finite(data.get("tokens_cut")):
+        said.append(f"{words.count(data['tokens_cut'], 'token')} of {words.count(data.get('tokens', 'unknown'))} were cut off and never seen.")
+    if words.finite(data.get("dropped")):
+        said.append(f"{words.count(data['dropped'], 'row')} of {words.count(data.get('read', 'unknown'))} could not be used and were dropped.")
+    if found.errors:
+        said.append(f"{words.count(found.errors, 'row')} got no prediction because of an error.")
+    rows = words.finite(run.metrics.get("rows"))
+    if rows is not None and 0 < rows < 100:
+        said.append(f"Only {words.count(rows, 'row')} were scored, so the score can be far off; mind the interval.")
+    return said + run.unread
+
+
+def data_rows(run: RunFolder) -> list[tuple[str, str]]:
+    """(what, how many) from metrics.data, the known counts first."""
+    data = run.part("data")
+    keys = sorted(data, key=lambda key: list(DATA_WORDS).index(key) if key in DATA_WORDS else len(DATA_WORDS))
+    return [(DATA_WORDS.get(key, key.replace("_", " ")), _plain(data[key])) for key in keys]
+
+
+def time_rows(run: RunFolder) -> list[tuple[str, str]]:
+    """(what, how long) from metrics.time."""
+    return [(TIME_WORDS.get(key, key), words.duration(value) if key.endswith("_s") and "_per_" not in key else _plain(value))
+            for key, value in run.part("time").items()]  # fmt: skip
+
+
+def label_counts(run: RunFolder, found: breakdown.Breakdown) -> dict[str, Any] | None:
+    """Rows per label and split: from splits.json where it counts them, else the scored rows'."""
+    counts = {name: part["labels"] for name, part in run.splits.items() if isinstance(part, dict) and isinstance(part.get("labels"), dict)}
+    if not counts:
+        table = found.detail.per_label if isinstance(found.detail, breakdown.Labels) else found.detail.table() if isinstance(found.detail, breakdown.Spans) else {}
+        counts = {"scored rows": {name: part.gold for name, part in table.items()}} if table else {}
+    if not counts:
+        return None
+    first = next(iter(counts.values()))
+    names = sorted({name for part in counts.values() for name in part}, key=lambda name: (-(words.finite(first.get(name)) or 0), name))
+    rows = [(name, [_plain(part.get(name, 0)) for part in counts.values()]) for name in names]
+    return {"splits": list(counts), "rows": rows[: 3 * SHOWN_ROWS], "all": len(rows)}
+
+
+def settings(recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    """(key, value) of the recipe, the telling ones first, nulls left out and secrets blotted out."""
+    keys = [*(key for key in SETTINGS_FIRST if key in recipe), *(key for key in recipe if key not in SETTINGS_FIRST)]
+    return [
+        (str(key), "[redacted]" if words.SECRET_NAME.search(str(key)) else _plain(recipe[key])) for key in keys if recipe[key] not in (None, {}, [])
+    ]
+
+
+def _plain(value: Any) -> str:
+    """A cell of a table of counts or settings."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(entry)}" for key, entry in value.items()) or "–"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(entry) for entry in value)
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10000 else str(value)
+    return f"{value:,.4g}" if isinstance(value, float) and 1e-3 <= abs(value) < 1e4 else f"{value:,.0f}" if isinstance(value, float) and abs(value) >= 1e4 else str(value)
