@@ -126,7 +126,7 @@ class Spans:
 
     def add(self, line: Line) -> None:
         """Count one line with tags per word, or with character spans."""
-        gold_tags, tags = _tags(line)
+        gold_tags, tags = tags_of(line)
         if gold_tags is not None and tags is not None:
             self.marked = self.marked or any(marks.split_tag(str(tag))[1] != tag for tag in gold_tags)
             for right, said in zip(gold_tags, tags):
@@ -281,8 +281,13 @@ def _wrong(line: Line) -> bool | None:
 def _detail(said: dict[str, Any]) -> Labels | Values | Spans | Answers | None:
     """The table that fits the fields of a prediction."""
     kinds: list[tuple[str, Callable[[], Labels | Values | Spans | Answers]]] = [
-        ("answer", Answers), ("tags", Spans), ("spans", Spans), ("labels", Labels), ("value", Values), ("label", Labels),
-    ]  # fmt: skip
+        ("answer", Answers),
+        ("tags", Spans),
+        ("spans", Spans),
+        ("labels", Labels),
+        ("value", Values),
+        ("label", Labels),
+    ]
     return next((make() for name, make in kinds if name in said), None)
 
 
@@ -296,7 +301,7 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, set)) else [] if value is None else [value]
 
 
-def _tags(line: Line) -> tuple[list[str] | None, list[str] | None]:
+def tags_of(line: Line) -> tuple[list[str] | None, list[str] | None]:
     """Right and predicted tags, each None where the line holds none."""
     reference = line.get("reference")
     if isinstance(reference, dict):

@@ -106,9 +106,15 @@ def heat_map(labels: Sequence[str], counts: dict[tuple[str, str], int], width: i
     names = [{"full": name, "short": short[i], "at": i * size + size / 2} for i, name in enumerate(labels)]
     side = size * len(labels)
     return {
-        "width": left + side + 70, "height": top + side + 8, "size": size, "left": left, "top": top, "cells": cells, "names": names,
+        "width": left + side + 70,
+        "height": top + side + 8,
+        "size": size,
+        "left": left,
+        "top": top,
+        "cells": cells,
+        "names": names,
         "font": 11 if size >= 28 else 8,
-    }  # fmt: skip
+    }
 
 
 def scatter(points: Sequence[Point], width: int = 460, height: int = 340) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ Out: Curves (points per series) and a Reading: healthy, overfitting, underfittin
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ def bins(points: Sequence[Point], most: int) -> list[Point]:
     if len(points) <= most:
         return list(points)
     edges = [round(i * len(points) / most) for i in range(most + 1)]
-    parts = [points[a:b] for a, b in zip(edges, edges[1:]) if b > a]
+    parts = [points[a:b] for a, b in itertools.pairwise(edges) if b > a]
     return [(sum(p[0] for p in part) / len(part), sum(p[1] for p in part) / len(part)) for part in parts]
 
 
@@ -117,8 +118,8 @@ def _overfitting(train: Sequence[Point], validation: Sequence[Point]) -> Reading
     falling = not before or not ends or ends[-1][1] < statistics.fmean(before[-max(1, len(before) // 4) :])
     if best > 0 and last / best - 1 > RISE and falling and best_step < last_step:
         says = (
-            f"The validation loss was lowest at step {best_step:,.0f} ({number(best)}) and rose to {number(last)} by step {last_step:,.0f}, "
-            "while the training loss went on falling: the model began to learn the training rows by heart."
+            f"The validation loss was lowest at step {best_step:,.0f} ({number(best)}) and rose to {number(last)} "
+            f"by step {last_step:,.0f}, while the training loss went on falling: the model began to learn the training rows by heart."
         )
         return Reading("overfitting", says, "Train fewer epochs or with patience, raise weight decay, or add training rows.")
     if not ends:
@@ -141,7 +142,8 @@ def _underfitting(train: Sequence[Point], validation: Sequence[Point], new_head:
     fall = 1 - last / first
     if new_head and fall < LEARNED:
         says = f"The training loss hardly fell, from {number(first)} to {number(last)}: the model has not learned its training rows."
-        return Reading("underfitting", says, "Train longer, raise the learning rate, or take a larger model; check that the labels follow from the text.")
+        advice = "Train longer, raise the learning rate, or take a larger model; check that the labels follow from the text."
+        return Reading("underfitting", says, advice)
     quarter = points[-1 - max(1, len(points) // 4)][1]
     steady = (quarter - last) / (first - last) if first > last else 0.0
     pace = max(1, len(points) // 4) / (len(points) - 1)
@@ -184,9 +186,8 @@ def read_curves(found: Curves, primary: str = "", up: bool = True, new_head: boo
     if reading is None:
         return Reading("healthy", "The training loss falls and levels off, and the validation curve follows it.", _more(points, up))
     if reading.kind == "overfitting" and loss and points and points[-1] == max(points, key=lambda point: point[1] if up else -point[1]):
-        return Reading(
-            "overfitting", reading.says + " The validation score itself still improved: the model is growing too sure of itself.", reading.advice
-        )
+        says = reading.says + " The validation score itself still improved: the model is growing too sure of itself."
+        return Reading("overfitting", says, reading.advice)
     return reading
 
 
@@ -196,4 +197,5 @@ def _more(points: Sequence[Point], up: bool) -> str:
         return ""
     sign = 1 if up else -1
     gain, last = sign * (points[-1][1] - points[0][1]), sign * (points[-1][1] - points[-2][1])
-    return "The last evaluation was still clearly better than the one before: more epochs may help." if gain > 0 and last > 0.1 * gain else ""
+    still = gain > 0 and last > 0.1 * gain
+    return "The last evaluation was still clearly better than the one before: more epochs may help." if still else ""

@@ -13,8 +13,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from oneloop.commit import write_file
-from oneloop.ship import breakdown, charts, curves, marks, words
+from oneloop.ship import breakdown, charts, curves, words
 from oneloop.ship.folder import RunFolder, open_run
+from oneloop.ship.worst_rows import worst_row
 
 MANY_LABELS = 16  # more labels than this are listed by their worst confusions; a heat map would not be readable
 SHOWN_ROWS = 20  # rows of a table of labels or confusions
@@ -31,9 +32,13 @@ def visible(text: Any) -> str:
 def environment(autoescape: bool = True) -> Environment:
     """The template environment of reports and cards: escaping on, undefined names are errors."""
     made = Environment(
-        loader=PackageLoader("oneloop.ship"), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("oneloop.ship"),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         finalize=lambda value: visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
-    )  # fmt: skip
+    )
     made.filters.update(number=words.number, count=words.count, duration=words.duration)
     return made
 
@@ -49,23 +54,27 @@ def report(run: str | Path) -> Path:
 def render(run: RunFolder) -> str:
     """The page as text."""
     found = breakdown.break_down(run.predictions(), run.primary)
-    return environment().get_template("report.html").render(
-        run=run,
-        name=run.path.resolve().name,
-        task=words.title(run.task or "unknown task"),
-        headline=headline(run),
-        verdict=verdict(run),
-        limits=run.about("metric_limits"),
-        metrics=metric_rows(run),
-        learning=learning(run),
-        found=found,
-        detail=detail(found),
-        worst=[worst_row(line, run.primary) for line in found.worst],
-        warnings=warnings(run, found),
-        data=data_rows(run),
-        label_counts=label_counts(run, found),
-        time=time_rows(run),
-        settings=settings(run.recipe),
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            run=run,
+            name=run.path.resolve().name,
+            task=words.title(run.task or "unknown task"),
+            headline=headline(run),
+            verdict=verdict(run),
+            limits=run.about("metric_limits"),
+            metrics=metric_rows(run),
+            learning=learning(run),
+            found=found,
+            detail=detail(found),
+            worst=[worst_row(line, run.primary) for line in found.worst],
+            warnings=warnings(run, found),
+            data=data_rows(run),
+            label_counts=label_counts(run, found),
+            time=time_rows(run),
+            settings=settings(run.recipe),
+        )
     )
 
 
@@ -85,7 +94,7 @@ def headline(run: RunFolder) -> dict[str, Any]:
         {"name": "before training", "css": "before", "value": before.value, "low": before.low, "high": before.high},
         {"name": f"baseline: {name}", "css": "base", "value": base.value, "low": base.low, "high": base.high},
     ]
-    known = [row | {"shown": words.number(row["value"], digits)} for row in rows if row["value"] is not None]
+    known = [row | {"shown": words.number(words.finite(row["value"]), digits)} for row in rows if row["value"] is not None]
     highest = max([value for row in known for value in (row["value"], row["high"]) if isinstance(value, float)], default=0.0)
     positive = all(isinstance(row["value"], float) and row["value"] >= 0 for row in known)
     top = shown.unit if shown.unit and shown.unit >= highest else highest * 1.05
@@ -166,7 +175,8 @@ def detail(found: breakdown.Breakdown) -> dict[str, Any]:
         return {"kind": part.kind, "heat": heat, "mistakes": part.mistakes()[:SHOWN_ROWS], "table": table, "labels": len(names)}
     if isinstance(part, breakdown.Spans):
         why = [(text, part.mistakes[name]) for name, text in MISTAKES.items() if part.mistakes[name]] if part.marked else []
-        return {"kind": "spans" if part.marked else "tags", "table": _counted(part.table()), "why": why, "mistakes": part.mixed_up()[:SHOWN_ROWS]}
+        kind = "spans" if part.marked else "tags"
+        return {"kind": kind, "table": _counted(part.table()), "why": why, "mistakes": part.mixed_up()[:SHOWN_ROWS]}
     if isinstance(part, breakdown.Answers):
         names = [words.metric(name).name for name in part.names]
         return {"kind": "answers", "tables": part.tables(), "names": names, "silent": part.silent, "made_up": part.made_up}
@@ -190,111 +200,6 @@ def _counted(table: dict[str, breakdown.Counts]) -> dict[str, Any]:
     long = len(rows) > 2 * SHOWN_ROWS
     rows.sort(key=lambda row: (row["counts"].f1, row["name"]) if long else (-row["counts"].gold, row["name"]))  # type: ignore[attr-defined]
     return {"rows": rows[:SHOWN_ROWS] if long else rows, "all": len(rows), "long": long}
-
-
-def worst_row(line: dict[str, Any], primary: str) -> dict[str, Any]:
-    """One row as the page shows it: where it is from, its score and loss, and parts: labelled texts made of Pieces."""
-    scores = line.get("scores") if isinstance(line.get("scores"), dict) else {}
-    shown = {name: value for name, entry in (scores or {}).items() if (value := words.finite(entry)) is not None}
-    first = [name for name in (primary, *shown) if name in shown][:2]
-    row = line.get("row")
-    said = line["prediction"]
-    return {
-        "where": f"{Path(str(line.get('file') or '')).name or 'row'}{f', row {row}' if row is not None else ''}",
-        "id": str(line.get("id")) if line.get("id") not in (None, row, str(row)) else "",
-        "scores": [(words.metric(name).name, words.number(shown[name], 2)) for name in dict.fromkeys(first)],
-        "loss": words.finite(line.get("loss")),
-        "error": said.get("error") or line.get("error"),
-        "cut": said.get("cut") or line.get("cut"),
-        "parts": _parts(line),
-    }
-
-
-def _parts(line: dict[str, Any]) -> list[tuple[str, list[marks.Piece]]]:
-    """(heading, pieces) of a row: marked texts for spans and answers, plain ones for the rest."""
-    given, said, reference = breakdown.inputs(line), line["prediction"], line.get("reference")
-    if "tags" in said or "spans" in said:
-        return _span_parts(given, line)
-    if "answer" in said:
-        return _answer_parts(given, line)
-    parts = [(words.title(role), [marks.Piece(marks.shorten(_text(value)))]) for role, value in given.items()]
-    same = _text(_said(said)) == _text(reference)
-    return [
-        *parts,
-        ("Should be", [marks.Piece(marks.shorten(_text(reference)), kind="right")]),
-        ("Model said", [marks.Piece(marks.shorten(_text(_said(said))), kind="right" if same else "wrong"), marks.Piece(_sure(said))]),
-    ]
-
-
-def _span_parts(given: dict[str, Any], line: dict[str, Any]) -> list[tuple[str, list[marks.Piece]]]:
-    """The text twice: with the right spans, then with the predicted ones, around the first difference."""
-    gold_tags, tags = breakdown._tags(line)
-    tokens = given.get("tokens")
-    if isinstance(tokens, list) and gold_tags is not None and tags is not None:
-        shown = [str(token) for token in tokens]
-        text, whole = " ".join(shown), any(marks.split_tag(tag)[1] != tag for tag in gold_tags)
-        gold, found = marks.word_spans(shown, gold_tags, whole), marks.word_spans(shown, [str(tag) for tag in tags], whole)
-    else:
-        text = str(given.get("text") or " ".join(str(token) for token in tokens or ()))
-        gold, found = marks.spans(breakdown.gold_spans(line), len(text)), marks.spans(line["prediction"].get("spans"), len(text))
-    differ = set(gold) ^ set(found)
-    part = marks.window(text, differ or gold)
-    return [("Should be", marks.pieces(text, gold, found, part, "missed")), ("Model said", marks.pieces(text, found, gold, part))]
-
-
-def _answer_parts(given: dict[str, Any], line: dict[str, Any]) -> list[tuple[str, list[marks.Piece]]]:
-    """Question, both answers, and the context around them with the right answer and the model's marked."""
-    said, context = line["prediction"], str(given.get("context") or "")
-    gold = breakdown.answer_texts(line.get("reference"))
-    answer = str(said.get("answer") or "")
-    right = [marks.Span(at, at + len(text), "should be") for text in gold[:1] if (at := _answer_start(line, context, text)) >= 0]
-    start = said.get("start")
-    at = start if isinstance(start, int) and context[start : start + len(answer)] == answer else context.find(answer)
-    wrong = [marks.Span(at, at + len(answer), "model said")] if answer and at >= 0 and answer not in gold else []
-    shown = marks.pieces(context, sorted([*right, *wrong]), right, marks.window(context, [*right, *wrong]))
-    return [
-        ("Question", [marks.Piece(marks.shorten(str(given.get("question") or "")))]),
-        ("Should be", [marks.Piece(" / ".join(dict.fromkeys(gold)) or "no answer", kind="right")]),
-        ("Model said", [marks.Piece(answer or "no answer", kind="right" if answer in gold or not (answer or gold) else "wrong")]),
-        ("Context", shown),
-    ]
-
-
-def _answer_start(line: dict[str, Any], context: str, text: str) -> int:
-    """Where the first right answer stands in the context; -1 when it does not."""
-    reference = line.get("reference")
-    found = reference.get("answers", reference) if isinstance(reference, dict) else reference
-    starts = [item.get("start", item.get("answer_start")) for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-    if isinstance(found, dict) and isinstance(found.get("answer_start"), list):
-        starts = found["answer_start"]
-    good = [start for start in starts if isinstance(start, int) and context[start : start + len(text)] == text]
-    return good[0] if good else context.find(text)
-
-
-def _said(prediction: dict[str, Any]) -> Any:
-    """The field of a prediction that a person asked for."""
-    names = ("label", "labels", "value", "summary_text", "translation_text", "generated_text", "fills", "hits")
-    return next((prediction[name] for name in names if name in prediction), "")
-
-
-def _sure(prediction: dict[str, Any]) -> str:
-    """` (sure to 93 %)` for a label with its probability."""
-    scores, label = prediction.get("scores"), prediction.get("label")
-    sure = words.finite(scores.get(label)) if isinstance(scores, dict) and isinstance(label, str) else None
-    return f"  (sure to {sure:.0%})" if sure is not None else ""
-
-
-def _text(value: Any) -> str:
-    """Any cell as text: lists are joined, hits and fills by their own text, numbers rounded."""
-    if isinstance(value, dict):
-        if len(value) == 1:
-            return _text(next(iter(value.values())))
-        return str(value.get("text") or value.get("token") or value.get("title") or value.get("id") or value)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_text(item) for item in value[:12]) + (" …" if len(value) > 12 else "") or "nothing"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "nothing" if value is None or value == "" else str(value)
 
 
 # ---- data, time, settings -----------------------------------------------------------------------
@@ -324,9 +229,11 @@ def warnings(run: RunFolder, found: breakdown.Breakdown) -> list[str]:
     if check not in (None, "identical"):
         said.append(f"Reload check: {check}.")
     if words.finite(data.get("tokens_cut")):
-        said.append(f"{words.count(data['tokens_cut'], 'token')} of {words.count(data.get('tokens', 'unknown'))} were cut off and never seen.")
+        of = words.count(data.get("tokens", "unknown"))
+        said.append(f"{words.count(data['tokens_cut'], 'token')} of {of} were cut off and never seen.")
     if words.finite(data.get("dropped")):
-        said.append(f"{words.count(data['dropped'], 'row')} of {words.count(data.get('read', 'unknown'))} could not be used and were dropped.")
+        of = words.count(data.get("read", "unknown"))
+        said.append(f"{words.count(data['dropped'], 'row')} of {of} could not be used and were dropped.")
     if found.errors:
         said.append(f"{words.count(found.errors, 'row')} got no prediction because of an error.")
     rows = words.finite(run.metrics.get("rows"))
@@ -344,15 +251,18 @@ def data_rows(run: RunFolder) -> list[tuple[str, str]]:
 
 def time_rows(run: RunFolder) -> list[tuple[str, str]]:
     """(what, how long) from metrics.time."""
-    return [(TIME_WORDS.get(key, key), words.duration(value) if key.endswith("_s") and "_per_" not in key else _plain(value))
-            for key, value in run.part("time").items()]  # fmt: skip
+    return [
+        (TIME_WORDS.get(key, key), words.duration(value) if key.endswith("_s") and "_per_" not in key else _plain(value))
+        for key, value in run.part("time").items()
+    ]
 
 
 def label_counts(run: RunFolder, found: breakdown.Breakdown) -> dict[str, Any] | None:
     """Rows per label and split: from splits.json where it counts them, else the scored rows'."""
     counts = {name: part["labels"] for name, part in run.splits.items() if isinstance(part, dict) and isinstance(part.get("labels"), dict)}
     if not counts:
-        table = found.detail.per_label if isinstance(found.detail, breakdown.Labels) else found.detail.table() if isinstance(found.detail, breakdown.Spans) else {}
+        detail = found.detail
+        table = detail.per_label if isinstance(detail, breakdown.Labels) else detail.table() if isinstance(detail, breakdown.Spans) else {}
         counts = {"scored rows": {name: part.gold for name, part in table.items()}} if table else {}
     if not counts:
         return None
@@ -365,9 +275,8 @@ def label_counts(run: RunFolder, found: breakdown.Breakdown) -> dict[str, Any] |
 def settings(recipe: dict[str, Any]) -> list[tuple[str, str]]:
     """(key, value) of the recipe, the telling ones first, nulls left out and secrets blotted out."""
     keys = [*(key for key in SETTINGS_FIRST if key in recipe), *(key for key in recipe if key not in SETTINGS_FIRST)]
-    return [
-        (str(key), "[redacted]" if words.SECRET_NAME.search(str(key)) else _plain(recipe[key])) for key in keys if recipe[key] not in (None, {}, [])
-    ]
+    told = [key for key in keys if recipe[key] not in (None, {}, [])]
+    return [(str(key), "[redacted]" if words.SECRET_NAME.search(str(key)) else _plain(recipe[key])) for key in told]
 
 
 def _plain(value: Any) -> str:
@@ -380,4 +289,6 @@ def _plain(value: Any) -> str:
         return {True: "yes", False: "no", None: "–"}[value]
     if isinstance(value, int):
         return f"{value:,}" if abs(value) >= 10000 else str(value)
-    return f"{value:,.4g}" if isinstance(value, float) and 1e-3 <= abs(value) < 1e4 else f"{value:,.0f}" if isinstance(value, float) and abs(value) >= 1e4 else str(value)
+    if isinstance(value, float) and abs(value) >= 1e-3:
+        return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:,.4g}"
+    return str(value)

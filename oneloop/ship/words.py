@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-SECRET = re.compile(r"\bhf_[A-Za-z0-9]{16,}|\b(?:ghp|gho|github_pat|sk|xox[bp])[-_][A-Za-z0-9_-]{16,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|\bAKIA[0-9A-Z]{16}\b")
+SECRET = re.compile(
+    r"\bhf_[A-Za-z0-9]{16,}|\b(?:ghp|gho|github_pat|sk|xox[bp])[-_][A-Za-z0-9_-]{16,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|\bAKIA[0-9A-Z]{16}\b"
+)
 SECRET_NAME = re.compile(r"(?i)token$|secret|password|api_?key|credential")
 
 
