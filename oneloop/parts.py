@@ -20,6 +20,7 @@ from oneloop.errors import OneloopError
 
 if TYPE_CHECKING:
     from oneloop.loop import Step
+    from oneloop.measure.evaluate import Engine
     from oneloop.recipe import Recipe
     from oneloop.tasks.base import Batch, Feature, Row, Task
 
@@ -53,6 +54,7 @@ class Parts:
     world: int = 1
     micro_tokens: int = 8192
     scaler: Any = None
+    new: tuple[str, ...] = ()  # parameters that no file held before training
     note: Callable[[str], None] = field(default=lambda text: None)
 
     # ---- the plan ------------------------------------------------------------------------------
@@ -149,6 +151,12 @@ class Parts:
                 bad.append(self.row_name(self.features[position]["row"]))
         named = list(dict.fromkeys(bad)) or [f"step {plan.number}"]
         return OneloopError(f"a row cannot be made into a batch: {type(error).__name__}: {error}", where=", ".join(named[:5]), fix="mend or remove the row")
+
+    def engine(self, poll: Callable[[], None] = lambda: None) -> Engine:
+        """The model ready to evaluate, on this process."""
+        from oneloop.measure.evaluate import Engine
+
+        return Engine(self.model, self.tokenizer, self.device, self.precision, self.rank, self.world, self.micro_tokens, poll)
 
     # ---- the pieces of an update ------------------------------------------------------------------
     def to_device(self, batch: Batch) -> Batch:

@@ -114,7 +114,7 @@ class Run:
         self.save_seconds = 0.0
         self.id = ""
         self.facts: dict[str, Any] = {}
-        self.evaluations: list[dict[str, Any]] = []
+        self.evaluating = False
 
     # ---- telling ---------------------------------------------------------------------------------
     def emit(self, kind: str, **what: Any) -> None:
@@ -244,9 +244,10 @@ class Run:
 
     def poll(self) -> None:
         """Called between the batches of an evaluation: a stop leaves the evaluation for the resumed run."""
-        if self.signals.holding and self.parts.world == 1 and self.signals.asked and self.state.step:
-            self.state.engine["pending_evaluation"] = True
-            self.save()
+        if self.signals.holding and self.parts.world == 1 and self.signals.asked:
+            if self.evaluating:
+                self.state.engine["pending_evaluation"] = True
+                self.save()
             raise self.signals.stopped(f"while evaluating after step {self.state.step}, which is saved")
 
     # ---- evaluating ------------------------------------------------------------------------------------
@@ -266,7 +267,9 @@ class Run:
         from oneloop.measure.evaluate import evaluate_rows
 
         began = time.perf_counter()
+        self.evaluating = True
         found = evaluate_rows(self.task, self.engine, rows, self.prepared.features("validation", self.parts)).metrics()
+        self.evaluating = False
         name = self.recipe.metric or self.task.metric
         if name not in found:
             raise RecipeError(f"there is no metric '{name}'", expected="one of " + ", ".join(found), fix="--metric " + self.task.metric)
@@ -300,11 +303,10 @@ class Run:
 
     # ---- saving ------------------------------------------------------------------------------------------
     def save(self) -> None:
-        """Commit the complete state, then delete what is no longer needed."""
+        """Commit the complete state, then delete what is no longer needed. On a full disk the one before stays."""
         began = time.monotonic()
         if self.leads:
-            assert_room = checkpoint.size_of(self.parts.model)
-            commit.room_for(self.folder / CHECKPOINTS, assert_room)
+            commit.room_for(self.folder / CHECKPOINTS, checkpoint.size_of(self.parts.model))
             self.state.log_bytes = self.log.sync() if self.log is not None else 0
             self.state.scaler = self.parts.scaler.state_dict() if self.parts.scaler is not None else None
             path = checkpoint.save(self.folder / CHECKPOINTS, checkpoint.STEP, self.state, self.parts.model, self.parts.optimizer, self.facts)

@@ -9,7 +9,7 @@ Batches are cut by padded tokens from features sorted by length; every feature i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ class Engine:
     rank: int = 0
     world: int = 1
     batch_tokens: int = BATCH_TOKENS
+    poll: Callable[[], None] = lambda: None  # called between two batches; may raise to stop
 
 
 @dataclass
@@ -76,6 +77,7 @@ def run_features(task: Task, engine: Engine, features: Sequence[Feature], *, lab
     engine.model.eval()
     with torch.inference_mode():
         for chosen in batches[engine.rank :: engine.world]:
+            engine.poll()
             some = [features[i] for i in chosen]
             batch = _moved(task.collate(some, engine.tokenizer), engine.device)
             with autocast(engine.precision, engine.device):

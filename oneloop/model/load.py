@@ -112,6 +112,34 @@ def load_model(task: Task, name: str, *, trained: bool = False) -> Loaded:
     return Loaded(model, new, folder)
 
 
+def positions(name: str, tokenizer: Any) -> int:
+    """The most tokens the model reads at once: the smaller of its position table and its tokenizer's limit."""
+    import transformers
+
+    folder = locate(name)
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    found = [int(value) for key in ("max_position_embeddings", "n_positions") if (value := getattr(config, key, None))]
+    if config.model_type in {"roberta", "xlm-roberta", "camembert"} and found:
+        found = [found[0] - 2]  # two positions are taken by the padding offset
+    limits = [limit for limit in (*found, int(tokenizer.model_max_length)) if 0 < limit < 10**9]
+    return min(limits, default=512)
+
+
+def set_dropout(model: Any, share: float) -> None:
+    """Give every dropout layer of the model this probability, in its config too where it is named there."""
+    import torch
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = share
+        for name in ("dropout_prob", "attention_dropout", "attn_dropout_prob"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, share)
+    for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "dropout", "attention_dropout"):
+        if getattr(model.config, key, None) is not None:
+            setattr(model.config, key, share)
+
+
 def refuse_unfinished(model: Any, where: str) -> None:
     """NotFinite when a weight is NaN or infinite, naming the parameters."""
     import torch

@@ -7,6 +7,7 @@ is called (names differ between architectures: `LayerNorm.weight`, `ln_1.weight`
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 BETAS = (0.9, 0.999)  # Kingma & Ba, Adam, 2015, as in Devlin et al., BERT, 2019
@@ -26,21 +27,33 @@ def head_names(model: Any) -> set[str]:
     return {name for name, parameter in model.named_parameters() if id(parameter) not in inside} if inside else set()
 
 
-def build(model: Any, *, learning_rate: float, weight_decay: float, head_factor: float = 1.0) -> Any:
-    """A fused AdamW with up to four groups: body and head (rate × `head_factor`), each with and without decay.
+def depth_of(name: str, layers: int) -> int:
+    """How many layers stand above a parameter of the body: 0 for the top layer, `layers` for the embeddings."""
+    numbers = re.findall(r"\.(?:layer|layers|h|block|blocks)\.(\d+)\.", f".{name}")
+    if numbers:
+        return layers - 1 - int(numbers[0])
+    return layers if "embed" in name or re.search(r"\.w[tp]e\.", f".{name}") else 0
 
-    Each group carries `peak` (its highest rate) and `names`, in the order of its parameters.
+
+def build(model: Any, *, learning_rate: float, weight_decay: float, head_factor: float = 1.0, layer_decay: float = 1.0) -> Any:
+    """A fused AdamW with decay groups, body and head apart.
+
+    The head learns at `learning_rate` × `head_factor`, a layer of the body with n layers above it at `learning_rate` ×
+    `layer_decay`ⁿ (Howard & Ruder, ULMFiT, 2018, discriminative fine-tuning). Each group carries `peak` (its highest
+    rate) and `names`, in the order of its parameters.
     """
     import torch
 
     decay, head = decayed(model), head_names(model)
-    groups: dict[tuple[bool, bool], list[str]] = {}
+    layers = int(getattr(model.config, "num_hidden_layers", 0) or 0)
+    groups: dict[tuple[float, bool], list[str]] = {}
     parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     for name in parameters:
-        groups.setdefault((name in head, name in decay), []).append(name)
+        factor = head_factor if name in head else layer_decay ** depth_of(name, layers)
+        groups.setdefault((factor, name in decay), []).append(name)
     lists = []
-    for (in_head, has_decay), names in groups.items():
-        peak = learning_rate * (head_factor if in_head else 1.0)
+    for (factor, has_decay), names in groups.items():
+        peak = learning_rate * factor
         members = [parameters[name] for name in names]
         lists.append({"params": members, "names": names, "peak": peak, "lr": peak, "weight_decay": weight_decay if has_decay else 0.0})
     fused = all(parameter.device.type in {"cpu", "cuda"} for parameter in parameters.values())
@@ -61,7 +74,7 @@ def rate(step: int, total: int, *, schedule: str, warmup: float) -> float:
 
 
 def set_rate(optimizer: Any, factor: float) -> float:
-    """Set every group's learning rate to `factor` × its peak. Returns the body's rate."""
+    """Set every group's learning rate to `factor` × its peak. Returns the recipe's rate × `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
-    return float(min(group["lr"] for group in optimizer.param_groups))
+    return float(optimizer.defaults["lr"] * factor)

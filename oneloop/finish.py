@@ -1,0 +1,250 @@
+"""The end of a run: best weights, thresholds, score, baseline, model folder, reload check, report and card.
+
+In:  a Run whose steps are done.
+Out: RUN/model, metrics.json, predictions.jsonl, report.html, README.md, each committed; a Result.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from oneloop import __version__, checkpoint, commit, fingerprint
+from oneloop.measure.evaluate import Evaluation, evaluate_rows, predict_rows, scored
+from oneloop.measure.interval import interval
+from oneloop.measure.signature import signature
+
+if TYPE_CHECKING:
+    from oneloop.run import Result, Run
+    from oneloop.tasks.base import Feature, Row, Task
+
+TOLERANCE = {"fp32": 1e-6, "bf16": 1e-3, "fp16": 1e-3}
+CLOSE = 0.02  # logits nearer than this may swap places in half precision
+
+
+def finish(run: Run) -> Result:
+    """Score the best weights on the test rows and write everything the run folder holds."""
+    from oneloop.run import Result
+
+    restore_best(run)
+    run.emit("stage", name="evaluate", text="scoring")
+    calibrate(run)
+    split = "test" if run.prepared.rows.get("test") else "validation" if run.prepared.rows.get("validation") else "train"
+    began = time.perf_counter()
+    found = evaluate_rows(run.task, run.engine, run.prepared.rows[split], run.prepared.features(split, run.parts))
+    seconds = time.perf_counter() - began
+    if not run.leads:
+        run.together(0)
+        return Result(run.folder, {"metrics": found.metrics()}, run.notes)
+    metrics = record(run, split, found, seconds)
+    plain = unwrapped(run)
+    from oneloop.ship.save import save_model
+
+    save_model(run.folder / "model", run.task, plain, run.parts.tokenizer, precision=run.parts.precision, facts={"run": run.id})
+    run.emit("stage", name="reload", text="reloading the saved model")
+    metrics["reload_check"] = reload_check(run, found)
+    write_predictions(run, found)
+    commit.write_json(run.folder / "metrics.json", metrics)
+    commit.write_json(run.folder / "run.json", {"id": run.id, "status": "finished", "fingerprint": run.facts["fingerprint"], "notes": run.notes})
+    describe(run)
+    run.emit("done", path=str(run.folder), metrics=metrics)
+    run.together(0)
+    return Result(run.folder, metrics, run.notes)
+
+
+def restore_best(run: Run) -> None:
+    """Put the weights of the best evaluation back where they are not the last ones."""
+    best = run.state.best_step
+    if not best or best == run.state.step:
+        return
+    kept, _ = checkpoint.newest(run.folder / "checkpoints", checkpoint.BEST, run=run.id, step=best)
+    if kept is None:
+        kept, _ = checkpoint.newest(run.folder / "checkpoints", checkpoint.STEP, run=run.id, step=best)
+    if kept is None:
+        run.note(f"the weights of step {best}, the best on validation, are gone; the last ones are used")
+        return
+    checkpoint.restore(kept, run.parts.model, None)
+    run.note(f"using the weights of step {best}, the best on validation")
+
+
+def calibrate(run: Run) -> None:
+    """Let the task choose its thresholds on validation rows."""
+    rows = run.prepared.rows.get("validation")
+    if rows and type(run.task).calibrate is not _base().calibrate:
+        from oneloop.measure.evaluate import run_features
+
+        features = run.prepared.features("validation", run.parts)
+        outputs = run_features(run.task, run.engine, features, labelled=False)
+        run.task.calibrate(outputs.found, features, rows)
+
+
+def _base() -> type[Task]:
+    from oneloop.tasks.base import Task
+
+    return Task
+
+
+def unwrapped(run: Run) -> Any:
+    """The model to save: adapters merged unless the recipe keeps them apart."""
+    from oneloop.model.adapters import is_adapted, merged
+
+    if is_adapted(run.parts.model) and run.recipe.merge:
+        run.parts.model = merged(run.parts.model)
+        run.engine = run.parts.engine(run.poll)
+    return run.parts.model
+
+
+def record(run: Run, split: str, found: Evaluation, seconds: float) -> dict[str, Any]:
+    """The contents of metrics.json, but for the reload check."""
+    rows = run.prepared.rows[split]
+    chosen = split == "validation" and run.state.best_step > 0
+    if chosen:
+        run.note("there are no test rows: this score is on the validation rows that chose the model, and is too good")
+    elif split == "train":
+        run.note("there are no validation or test rows: this score is on the rows the model learned from")
+    return {
+        "oneloop": __version__,
+        "task": run.task.name,
+        "split": split,
+        "rows": len(rows),
+        "primary": run.task.metric,
+        "metrics": interval(found.statistics),
+        "baseline": baseline(run, rows),
+        "before": before(run, rows, run.prepared.features(split, run.parts)),
+        "signature": sign(run, split, found),
+        "data": counts(run, split, found),
+        "time": timings(run, seconds),
+        "reload_check": "not done",
+        "chosen_on_these_rows": chosen,
+        "notes": run.notes,
+    }
+
+
+def baseline(run: Run, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """The naive method's score on the same rows, by the same scorer."""
+    found = run.task.baseline(run.prepared.rows["train"], rows)
+    if found is None:
+        return None
+    name, predictions = found
+    return {"name": name, "metrics": interval(run.task.score(predictions, rows))}
+
+
+def before(run: Run, rows: Sequence[Row], features: list[Feature]) -> dict[str, Any] | None:
+    """The score of the model before training; None where its head is new."""
+    if run.parts.new:
+        return None
+    from oneloop.model.load import load_model
+
+    model = load_model(run.task, run.recipe.model).model.to(run.parts.device)
+    engine = run.parts.engine(run.poll)
+    found = evaluate_rows(run.task, type(engine)(**{**engine.__dict__, "model": model, "rank": 0, "world": 1}), rows, features)
+    return {"metrics": interval(found.statistics)}
+
+
+def sign(run: Run, split: str, found: Evaluation) -> str:
+    """The line that makes the score repeatable."""
+    settings = {name: run.task.settings.get(name) for name in ("max_length", "stride", "clean", "where", *run.task.fields)}
+    return signature(
+        task=run.task.name,
+        model=run.recipe.model,
+        revision=run.id,
+        data_hash=run.facts["fingerprint"]["data"].get(split, ""),
+        split=split,
+        seed=run.recipe.seed,
+        settings={**settings, "precision": run.parts.precision},
+        statistics_signature=found.statistics.signature,
+        versions=fingerprint.versions(),
+    )
+
+
+def counts(run: Run, split: str, found: Evaluation) -> dict[str, Any]:
+    """What was read, dropped, cut and windowed on the way to the score."""
+    features = found.features
+    train = run.prepared.cache.get("train", [])
+    return {
+        "read": sum(run.prepared.read.values()),
+        "dropped": sum(run.prepared.dropped.values()),
+        "rows": {name: len(rows) for name, rows in run.prepared.rows.items()},
+        "tokens": int(sum(feature.get("tokens", len(feature["input_ids"])) for feature in features)),
+        "tokens_cut": int(sum(feature.get("cut", 0) for feature in features)),
+        "windows": len(features),
+        "train_tokens": int(sum(feature.get("tokens", len(feature["input_ids"])) for feature in train)),
+        "train_tokens_cut": int(sum(feature.get("cut", 0) for feature in train)),
+        "train_windows": len(train),
+        "files": run.prepared.files,
+    }
+
+
+def timings(run: Run, seconds: float) -> dict[str, Any]:
+    """How long training and the final evaluation took, and how fast training was."""
+    return {
+        "train_s": round(run.state.seconds, 3),
+        "train_steps": run.state.step,
+        "train_tokens_per_s": round(run.state.tokens / max(run.state.seconds, 1e-9), 1),
+        "train_rows_per_s": round(run.state.step * run.recipe.batch_rows / max(run.state.seconds, 1e-9), 2),
+        "eval_s": round(seconds, 3),
+        "precision": run.parts.precision,
+    }
+
+
+def reload_check(run: Run, found: Evaluation) -> str:
+    """Load RUN/model as a user would, predict the same rows, and compare: `identical`, or what differs.
+
+    In fp32 losses agree to 1e-6; in half precision to 1e-3, and labels may differ only where two logits are close.
+    """
+    from oneloop.ship.predict import load
+
+    model = load(run.folder / "model", device=run.parts.device)
+    limit = run.task.reload_rows
+    rows = list(found.rows[:limit]) if limit else list(found.rows)
+    again = evaluate_rows(model.task, model.engine, rows) if limit is None else None
+    predictions = again.predictions if again is not None else predict_rows(model.task, model.engine, rows)
+    if again is not None and again.metrics() == found.metrics() and predictions == found.predictions:
+        return "identical"
+    differing = sum(first != second for first, second in zip(found.predictions, predictions))
+    if differing == 0:
+        return "identical"
+    score = (again or scored(model.task, rows, [], found.outputs, predictions)).statistics.metrics().get(run.task.metric, float("nan"))
+    was = found.statistics.metrics(range(len(rows)))[run.task.metric]
+    tolerance = TOLERANCE[run.parts.precision]
+    verdict = "within tolerance" if abs(score - was) <= tolerance * max(abs(was), 1.0) else "DIFFERENT"
+    text = f"{verdict}: {differing} of {len(rows)} rows differ, {run.task.metric} {was:.6f} → {score:.6f} ({run.parts.precision})"
+    if verdict == "DIFFERENT":
+        run.note("the reloaded model does not give the same score: " + text)
+    return text
+
+
+def write_predictions(run: Run, found: Evaluation) -> None:
+    """predictions.jsonl: one line for each evaluated row."""
+    roles = [column.role for column in run.task.columns if not column.target]
+    per_row = found.statistics.per_row() if run.task.row_metrics else {}
+    cut = [0] * len(found.rows)
+    for feature in found.features:
+        cut[feature["row"]] += feature.get("cut", 0)
+    lines = []
+    for i, (row, prediction) in enumerate(zip(found.rows, found.predictions)):
+        line = {
+            "id": row["id"],
+            "row": row["row"],
+            "file": row.get("file", ""),
+            "input": {role: row[role] for role in roles if role in row},
+            "prediction": prediction,
+            "reference": run.task.reference(row),
+            "loss": float(found.losses[i]),
+            "scores": {name: float(per_row[name][i]) for name in run.task.row_metrics if name in per_row},
+        }
+        if cut[i]:
+            line["cut"] = cut[i]
+        lines.append(json.dumps(commit.finite(line), ensure_ascii=False))
+    commit.write_file(run.folder / "predictions.jsonl", "\n".join(lines) + "\n")
+
+
+def describe(run: Run) -> None:
+    """report.html and README.md from the files of the run folder."""
+    from oneloop.ship.card import card
+    from oneloop.ship.report import report
+
+    report(run.folder)
+    card(run.folder)

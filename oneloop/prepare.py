@@ -1,0 +1,247 @@
+"""From a recipe to Parts: read → name the task → map columns → clean → split → learn labels → encode → load.
+
+In:  Recipe(train="tickets.csv")
+Out: Prepared(task, rows of each split, what was read, dropped and repaired), then Parts for an engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oneloop.errors import DataError, Problem, RecipeError
+from oneloop.keyed import generator, key
+from oneloop.recipe import Recipe
+from oneloop.tasks import task_class
+from oneloop.tasks.base import Feature, Row, Task
+
+if TYPE_CHECKING:
+    from oneloop.parts import Parts
+    from oneloop.read.table import Table
+
+Note = Callable[[str], None]
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass
+class Prepared:
+    """Rows in the task's roles, by split, and the counts that metrics.json reports."""
+
+    recipe: Recipe
+    task: Task
+    rows: dict[str, list[Row]]
+    columns: dict[str, Any]
+    read: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
+    cache: dict[str, list[Feature]] = field(default_factory=dict)
+
+    def features(self, split: str, parts: Parts) -> list[Feature]:
+        """The features of a split, encoded once."""
+        if split not in self.cache:
+            self.cache[split] = self.task.encode(self.rows[split], parts.tokenizer)
+        return self.cache[split]
+
+    def splits_record(self) -> dict[str, Any]:
+        """Which row is in which split, and how the splits came about."""
+        return {
+            "made": self.made,
+            "files": self.files,
+            "columns": self.columns,
+            "rows": {split: [[row["file"], row["row"]] for row in rows] for split, rows in self.rows.items()},
+        }
+
+
+def prepare(recipe: Recipe, note: Note) -> Prepared:
+    """Read every split and make role rows of them. DataError with all problems of all splits at once."""
+    from oneloop.read import read_splits
+
+    tables = read_splits(recipe.train, recipe.validation, recipe.test, max_bad=recipe.max_bad)
+    for text in dict.fromkeys(text for table in tables.values() for text in table.notes):
+        note(text)
+    name, columns = choose(recipe, tables["train"], note)
+    found = recipe.model_copy(update={"task": name, "columns": columns}).for_task(task_class(name))
+    task = task_class(name)(found.settings())
+    if not task.trainable:
+        raise RecipeError(f"{name} can be diagnosed and checked, but not trained yet", fix="oneloop tasks shows those that can")
+    prepared = Prepared(found, task, {}, columns)
+    problems: list[Problem] = []
+    for split, table in tables.items():
+        problems += add_split(prepared, split, table, note)
+    refuse(problems, found.max_bad, note)
+    split_up(prepared, note)
+    learn(prepared)
+    return prepared
+
+
+def choose(recipe: Recipe, table: Table, note: Note) -> tuple[str, dict[str, Any]]:
+    """The task and the column of each role: those of the recipe, else those the data shows."""
+    from oneloop.diagnose import from_table, map_columns
+
+    if recipe.task is not None:
+        return recipe.task, {**map_columns(table, recipe.task), **(recipe.columns or {})}
+    found = from_table(table)
+    if found.none or not found.task:
+        raise DataError("the task cannot be named from this data", where=table.file, expected="labels, tags, spans, answers or pairs", fix="--task NAME, or look at it with: oneloop diagnose --data " + table.file)
+    note(f"task: {found.task} ({'; '.join(str(reason) for reason in found.why[:3])})")
+    return found.task, {**found.columns, **(recipe.columns or {})}
+
+
+def add_split(prepared: Prepared, split: str, table: Table, note: Note) -> list[Problem]:
+    """Turn one table into role rows, cleaned, filtered and repaired; returns what is wrong with it."""
+    from oneloop.read.clean import apply_clean
+    from oneloop.read.roles import to_rows
+    from oneloop.read.where import apply_where
+
+    recipe, task = prepared.recipe, prepared.task
+    rows, problems = to_rows(table, task, prepared.columns)
+    prepared.read[split] = len(table)
+    prepared.files[split] = list(dict.fromkeys(table.files))
+    if recipe.where:
+        before = len(rows)
+        rows = apply_where(rows, recipe.where, table)
+        note(f"where: {before} rows in, {len(rows)} out ({split})")
+    if recipe.clean:
+        before = len(rows)
+        rows, counts = apply_clean(rows, recipe.clean, task.columns)
+        note(f"clean: {before} rows in, {len(rows)} out ({split}); " + ", ".join(f"{name} changed {count}" for name, count in counts.items()))
+    rows, repaired, more = task.prepare_rows(rows)
+    for text in repaired:
+        note(f"{text} ({split})")
+    problems = list(problems) + list(more)
+    unlabelled = [row for row in rows if not task.has_target(row)]
+    problems += [Problem("there is no label", "fill it in or remove the row", str(row["file"]), row["row"]) for row in unlabelled]
+    prepared.rows[split] = [row for row in rows if task.has_target(row)]
+    prepared.dropped[split] = len(table) - len(prepared.rows[split])
+    return problems
+
+
+def refuse(problems: Sequence[Problem], allowed: int, note: Note) -> None:
+    """DataError with every problem, unless at most `allowed` rows have one: those are set aside and named."""
+    if not problems:
+        return
+    bad = {(problem.file, problem.row) for problem in problems}
+    if len(bad) > allowed:
+        rows = "1 row" if len(bad) == 1 else f"{len(bad)} rows"
+        raise DataError(f"{rows} cannot be used", problems, fix=f"mend them, or set them aside with --max-bad {len(bad)}")
+    for problem in problems:
+        note("set aside: " + problem.render())
+
+
+def split_up(prepared: Prepared, note: Note) -> None:
+    """Make the splits that are missing, keep at most `max_rows`, and say what was done."""
+    from oneloop.read.split import make_splits
+
+    recipe, task = prepared.recipe, prepared.task
+    rows, made = make_splits(prepared.rows, seed=recipe.seed, shares=recipe.shares(), columns=task.columns)
+    if made:
+        prepared.made = made if isinstance(made, dict) else {"how": str(made)}
+        note("splits: " + ", ".join(f"{split} {len(rows[split])}" for split in SPLITS if split in rows) + " rows, assigned by content and seed")
+    prepared.rows = {split: rows[split] for split in SPLITS if rows.get(split)}
+    if not prepared.rows.get("train"):
+        raise DataError("there are no rows to train on", where=", ".join(prepared.files.get("train", [])), expected="rows with a label", fix="oneloop check shows what the file holds")
+    if recipe.max_rows:
+        for split, found in prepared.rows.items():
+            prepared.rows[split] = some(found, recipe.max_rows, recipe.seed, split)
+
+
+def some(rows: list[Row], count: int, seed: int, split: str) -> list[Row]:
+    """At most `count` rows, drawn by the seed, in their order."""
+    if len(rows) <= count:
+        return rows
+    chosen = generator(seed, "max_rows", split).permutation(len(rows))[:count]
+    return [rows[i] for i in sorted(chosen)]
+
+
+def learn(prepared: Prepared) -> None:
+    """Learn label names from training rows; DataError for labels that only other splits have."""
+    task = prepared.task
+    task.learn(prepared.rows["train"])
+    unknown = [problem for split in ("validation", "test") for problem in task.unknown_labels(prepared.rows.get(split, []))]
+    if unknown:
+        raise DataError("labels that no training row has", unknown, expected="every label at least once among the training rows", fix="move such rows to the training data, or correct the label")
+
+
+def build(prepared: Prepared, note: Note) -> Parts:
+    """Tokenizer, model, optimizer and features on this process's device. ModelError, NotFinite when the model is unfit."""
+    import torch
+
+    from oneloop import processes
+    from oneloop.model import adapters, load, optimizer, precision
+    from oneloop.parts import Parts
+
+    recipe, task = prepared.recipe, prepared.task
+    rank, world, device = processes.start()
+    chosen = precision.resolve(recipe.precision, device)
+    tokenizer = load.load_tokenizer(recipe.model)
+    fit_length(prepared, tokenizer, recipe.model)
+    features = task.encode(prepared.rows["train"], tokenizer)
+    if not features:
+        raise DataError("no training row has any text", expected="rows with text", fix="oneloop check shows what the file holds")
+    prepared.cache["train"] = features
+    warn_language(recipe.model, prepared, note)
+    torch.manual_seed(key(recipe.seed, "head"))
+    loaded = load.load_model(task, recipe.model)
+    if recipe.dropout is not None:
+        load.set_dropout(loaded.model, recipe.dropout)
+    model = loaded.model.to(device)
+    task.prepare_model(model, prepared.rows["train"], features) if loaded.new else None
+    if recipe.lora:
+        model = adapters.add(model, recipe.lora, loaded.new, recipe.seed)
+        note(adapters.describe(model))
+    made = optimizer.build(model, learning_rate=recipe.learning_rate or 5e-5, weight_decay=recipe.weight_decay, head_factor=recipe.head_factor, layer_decay=recipe.layer_decay)
+    scaler = torch.amp.GradScaler() if chosen == "fp16" else None
+    return Parts(
+        task=task,
+        recipe=prepared.recipe,
+        tokenizer=tokenizer,
+        model=model,
+        optimizer=made,
+        rows=prepared.rows["train"],
+        features=features,
+        device=device,
+        precision=chosen,
+        rank=rank,
+        world=world,
+        micro_tokens=recipe.micro_tokens,
+        scaler=scaler,
+        new=loaded.new,
+        note=note,
+    )
+
+
+def fit_length(prepared: Prepared, tokenizer: Any, model: str) -> None:
+    """Settle `max_length` and `stride` within what the model can read; RecipeError when the user asked for more."""
+    from oneloop.model.load import positions
+
+    recipe, task = prepared.recipe, prepared.task
+    limit = positions(model, tokenizer)
+    asked = recipe.max_length or 256
+    if recipe.max_length and recipe.max_length > limit:
+        if "max_length" in recipe.model_fields_set:
+            raise RecipeError(f"max_length is {recipe.max_length}, and the model reads at most {limit} tokens", expected=f"at most {limit}", fix=f"--max-length {limit}")
+        asked = limit
+    length = min(asked, limit)
+    stride = recipe.stride if recipe.stride is not None and recipe.stride < length else length // 4
+    prepared.recipe = recipe.model_copy(update={"max_length": length, "stride": stride})
+    task.settings.update(max_length=length, stride=stride)
+
+
+def warn_language(model: str, prepared: Prepared, note: Note) -> None:
+    """Say when an English, lower-casing model meets text in another script or language."""
+    if model != "minilm":
+        return
+    texts = [str(value) for row in prepared.rows["train"][:200] for role, value in row.items() if role in {"text", "context", "tokens"}]
+    letters = [letter for text in texts for letter in text if letter.isalpha()]
+    foreign = sum(ord(letter) > 0x24F for letter in letters)
+    if letters and foreign > 0.1 * len(letters):
+        note("minilm reads English only, and much of this text is in another script; a multilingual model such as sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2 will do better")
+
+
+def data_name(recipe: Recipe) -> str:
+    """A short name for the training data."""
+    first = recipe.train[0] if isinstance(recipe.train, list) else str(recipe.train)
+    return Path(first.rstrip("/")).name

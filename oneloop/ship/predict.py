@@ -1,0 +1,251 @@
+"""Use a trained model: the same encode, infer and decode as evaluation.
+
+In:  texts (or rows in the task's roles), or a file of them.
+Out: one prediction per input, in order, with `id` and `row`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oneloop.errors import DataError, ModelError, Problem, RecipeError
+from oneloop.tasks import task_class
+
+if TYPE_CHECKING:
+    from oneloop.measure.evaluate import Engine
+    from oneloop.tasks.base import Prediction, Row, Task
+
+# AutoModel head suffix of a config's architecture to the head classes of the task table
+HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMaskedLM", "ForCausalLM", "ForConditionalGeneration")
+
+
+@dataclass
+class Model:
+    """A loaded model with its task. `predict` is safe for any input the task reads."""
+
+    task: Task
+    engine: Engine
+    path: str
+    columns: dict[str, Any] | None = None
+
+    def predict(self, inputs: Any) -> list[Prediction]:
+        """Predictions for texts or rows, in order: [{"id", "row", …the task's fields}].
+
+        inputs: a text, a row ({role: value}), or a sequence of them. An input that cannot be read gets an `error`
+        and the others their predictions.
+        """
+        from oneloop.measure.evaluate import predict_rows
+
+        single = isinstance(inputs, str | dict)
+        rows, errors = self.rows([inputs] if single else list(inputs))
+        good = [i for i in range(len(rows)) if i not in errors]
+        cut = [rows[i] for i in good]
+        found = predict_rows(self.task, self.engine, cut) if cut else []
+        result: list[Prediction] = [{"id": row["id"], "row": row["row"], "error": errors.get(i, "")} for i, row in enumerate(rows)]
+        for i, prediction in zip(good, found):
+            result[i] = {"id": rows[i]["id"], "row": rows[i]["row"], **prediction}
+        return result
+
+    def rows(self, inputs: Sequence[Any]) -> tuple[list[Row], dict[int, str]]:
+        """Role rows for inputs, and what is wrong with those that cannot be used."""
+        inputs_needed = [column for column in self.task.columns if not column.target]
+        rows: list[Row] = []
+        errors: dict[int, str] = {}
+        for i, given in enumerate(inputs):
+            row: Row = {"id": str(i + 1), "row": i + 1, "file": ""}
+            try:
+                row.update(read_input(given, inputs_needed))
+                if isinstance(given, dict) and given.get("id") is not None:
+                    row["id"] = str(given["id"])
+            except ValueError as error:
+                errors[i] = str(error)
+            rows.append(row)
+        return self.cleaned(rows), errors
+
+    def cleaned(self, rows: list[Row]) -> list[Row]:
+        """Rows after the cleaners the model was trained with; cleaners that drop rows are left out here."""
+        names = [name for name in self.task.settings.get("clean") or [] if not name.startswith("drop")]
+        if not names:
+            return rows
+        from oneloop.read.clean import apply_clean
+
+        return list(apply_clean(rows, names, self.task.columns)[0])
+
+
+def read_input(given: Any, columns: Sequence[Any]) -> dict[str, Any]:
+    """One input in the task's input roles. ValueError says what is missing."""
+    first = next((column for column in columns if column.required), columns[0])
+    if isinstance(given, str):
+        given = {"text" if any(column.role == "text" for column in columns) else first.role: given}
+    elif isinstance(given, list | tuple) and any(column.role == "tokens" for column in columns):
+        given = {"tokens": list(given)}
+    if not isinstance(given, dict):
+        raise ValueError(f"an input is a {type(given).__name__}, expected a text or a row")
+    found = {column.role: column.parse(given[column.role]) for column in columns if given.get(column.role) is not None}
+    needed = [column.role for column in columns if column.required and column.role not in found]
+    if not found or (needed and not ({"text", "tokens"} & set(found) and {"text", "tokens"} & set(needed))):
+        raise ValueError(f"'{(needed or [first.role])[0]}' is missing; expected " + ", ".join(column.role for column in columns if column.required or column.role in {"text", "tokens"}))
+    return found
+
+
+def load(name: str | Path, *, task: str | None = None, device: str | None = None, precision: str | None = None) -> Model:
+    """A trained model from a run folder, a model folder or the Hub.
+
+    task: needed only where the model does not say. precision: that of the training run by default, else fp32.
+    Raises ModelError when the files are not there, damaged, or not trained for a task.
+    """
+    from oneloop.measure.evaluate import Engine
+    from oneloop.model import precision as formats
+    from oneloop.model.load import load_model, load_tokenizer
+    from oneloop.model.names import locate
+    from oneloop.ship.save import read_facts
+
+    folder = locate(str(name))
+    facts = read_facts(folder) if Path(folder).is_dir() else {}
+    check_folder(folder)
+    chosen = task_class(task or facts.get("task") or task_of(folder))
+    found = chosen(facts.get("settings"), facts.get("facts") or None)
+    if not facts:
+        import transformers
+
+        found.facts = chosen.facts_from_config(transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False))
+    tokenizer = load_tokenizer(str(name))
+    settle_length(found, str(name), tokenizer)
+    loaded = load_model(found, str(name), trained=True)
+    place = device or formats.device_name()
+    kind = precision or facts.get("precision") or "fp32"
+    if kind == "bf16" and not formats.fast_bf16(place):
+        kind = "fp32"
+    model = loaded.model.to(place)
+    model.eval()
+    return Model(found, Engine(model, tokenizer, place, kind), folder)
+
+
+def settle_length(task: Task, name: str, tokenizer: Any) -> None:
+    """Fill in `max_length` and `stride` for a model that was not trained here."""
+    from oneloop.model.load import positions
+
+    limit = positions(name, tokenizer)
+    length = min(int(task.settings.get("max_length") or 256), limit)
+    stride = task.settings.get("stride")
+    task.settings.update(max_length=length, stride=stride if stride is not None and stride < length else length // 4)
+
+
+def check_folder(folder: str) -> None:
+    """ModelError when a committed model folder is damaged, naming the files."""
+    from oneloop.commit import MANIFEST, Corrupt, verify
+
+    if (Path(folder) / MANIFEST).is_file():
+        try:
+            verify(folder)
+        except Corrupt as error:
+            wrong = [text for text in error.files if "does not belong" not in text]
+            if wrong:
+                raise ModelError("the model folder is damaged: " + "; ".join(wrong), where=folder, fix="train again, or restore the folder from a copy") from error
+
+
+def task_of(folder: str) -> str:
+    """The task of a model that was not trained here, from the architecture in its config. ModelError when it has no head."""
+    import transformers
+
+    from oneloop.tasks import table
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the model cannot be read: {str(error).splitlines()[0]}", where=folder, fix="check the name, or the folder") from error
+    for architecture in config.architectures or []:
+        for name in table():
+            if architecture.endswith(task_class(name).head.removeprefix("AutoModel")) and task_class(name).head != "AutoModel":
+                return name
+    raise ModelError("the model does not say which task it was trained for", where=folder, expected="a model with a task head", fix="--task NAME")
+
+
+def predict_file(
+    model: str | Path | Model, inputs: Iterable[str], out: str | Path | None = None, *, columns: dict[str, Any] | None = None, task: str | None = None
+) -> list[Prediction]:
+    """Predict every row of files (or of texts given directly), one output line per input row, in order.
+
+    out: a .jsonl (or .csv) file written all at once; None returns the predictions only. Rows that cannot be read keep
+    their place with an `error`. Raises DataError when a file cannot be read at all.
+    """
+    loaded = model if isinstance(model, Model) else load(model, task=task)
+    predictions: list[Prediction] = []
+    for source in inputs:
+        if not Path(source).exists():
+            if looks_like_path(source):
+                raise DataError("there is no such file", where=source, fix="check the path; a text with a file's ending can be given in Python")
+            predictions += loaded.predict([source])
+            continue
+        predictions += predict_table(loaded, source, columns)
+    for i, prediction in enumerate(predictions):
+        if len(list(inputs) if not isinstance(inputs, list) else inputs) > 1:
+            prediction["id"] = prediction.get("id", str(i + 1))
+    if out is not None:
+        write(Path(out), predictions)
+    return predictions
+
+
+def looks_like_path(text: str) -> bool:
+    """Whether an input that is not there was meant as a file."""
+    return " " not in text and Path(text).suffix.lower() in {".csv", ".tsv", ".json", ".jsonl", ".txt", ".conll", ".parquet", ".gz"}
+
+
+def predict_table(model: Model, source: str, columns: dict[str, Any] | None) -> list[Prediction]:
+    """Predictions for every row of one file, errors in their places."""
+    from oneloop.diagnose import map_columns
+    from oneloop.measure.evaluate import predict_rows
+    from oneloop.read import read
+    from oneloop.read.roles import to_rows
+
+    table = read(source, max_bad=10**9)
+    given = {**map_columns(table, model.task.name), **(columns or {})}
+    inputs = {column.role for column in model.task.columns if not column.target}
+    mapped = {role: column for role, column in given.items() if role in inputs}
+    if not mapped:
+        raise RecipeError("no column holds the input", where=source, expected="a column for " + ", ".join(sorted(inputs)), fix="--columns " + sorted(inputs)[0] + "=COLUMN")
+    rows, problems = to_rows(table, model.task, mapped)
+    rows = model.cleaned(rows)
+    found = predict_rows(model.task, model.engine, rows)
+    made: list[Prediction] = [{"id": row["id"], "row": row["row"], **prediction} for row, prediction in zip(rows, found)]
+    return in_place(made, list(problems) + list(table.problems))
+
+
+def in_place(made: list[Prediction], problems: Sequence[Problem]) -> list[Prediction]:
+    """Predictions and the errors of unusable rows, in the order of their row numbers."""
+    by_row: dict[int, list[str]] = {}
+    for problem in problems:
+        by_row.setdefault(problem.row or 0, []).append(problem.reason)
+    present = {prediction["row"] for prediction in made}
+    errors: list[Prediction] = [{"id": str(row), "row": row, "error": "; ".join(reasons)} for row, reasons in by_row.items() if row not in present]
+    return sorted(made + errors, key=lambda item: item["row"])
+
+
+def write(path: Path, predictions: Sequence[Prediction]) -> None:
+    """Write predictions as JSON lines, or as a spreadsheet-safe csv where the name ends so."""
+    from oneloop.commit import finite, write_file
+
+    if path.suffix.lower() == ".csv":
+        write_file(path, as_csv(predictions))
+        return
+    write_file(path, "".join(json.dumps(finite(prediction), ensure_ascii=False) + "\n" for prediction in predictions))
+
+
+def as_csv(predictions: Sequence[Prediction]) -> str:
+    """Predictions as csv; a cell that a spreadsheet would run as a formula gets a leading apostrophe."""
+    import csv
+    import io
+
+    names = list(dict.fromkeys(name for prediction in predictions for name in prediction))
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(names)
+    for prediction in predictions:
+        cells = [prediction.get(name, "") for name in names]
+        texts = [cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) if isinstance(cell, list | dict) else str(cell) for cell in cells]
+        writer.writerow(["'" + text if isinstance(cell, str) and text[:1] in tuple("=+-@\t\r") else text for cell, text in zip(cells, texts)])
+    return stream.getvalue()
