@@ -290,6 +290,8 @@ def field_value(name: str, value: Any, where: Where) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, (list, tuple)):
+        if len(value) == 1:
+            return field_value(name, value[0], where)
         return [str(item) if isinstance(item, Path) else item for item in value]
     return prepare(value, Recipe.model_fields[name].annotation)
 
