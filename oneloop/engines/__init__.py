@@ -1,1 +1,1 @@
-"""Room of oneloop."""
+"""Other drivers for the same Parts: the HF Trainer (`trainer.py`)."""
