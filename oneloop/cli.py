@@ -131,6 +131,7 @@ def diagnose_command(
 ) -> None:
     """Which task is this? Names it, says why, and what to run next."""
     from oneloop.diagnose import batch as diagnose_batch
+    from oneloop.diagnose import diagnose
 
     if batch is not None:
         for line in diagnose_batch(batch):
@@ -138,7 +139,7 @@ def diagnose_command(
         return
     if statement is None and data is None:
         raise typer.BadParameter("say what you want to do, or name a file with --data", param_hint="STATEMENT")
-    found = oneloop.diagnose(statement, data)
+    found = diagnose(statement, data)
     if out is not None:
         found.write_recipe(out)
     answer(found, json, found.render)
@@ -222,30 +223,20 @@ def predict_command(
     """Predictions for texts or files: one for each row, in order."""
     from oneloop.ship import predict
 
-    given = mapping("columns", columns, "--columns") if columns else None
-    files = [text for text in inputs if text != "-" and looks_like_file(text)]
-    if files and len(files) < len(inputs):
-        raise UsageError(
-            f"files and texts cannot be mixed: {files[0]} is a file, {next(text for text in inputs if text not in files)!r} is none"
-        )
-    if files and out is None:
-        raise UsageError("name the file for the predictions with --out FILE")
-    if out is not None:
-        with console.Progress(quiet) as progress:
-            source = files or read_inputs(inputs)
-            done = predict.predict_file(model, source, out, task=task, columns=given, on_event=progress)
-        answer(done, json, lambda: f"{done['rows']} rows: {out}")
-        return
-    found = oneloop.load(model, task=task).predict(read_inputs(inputs))
-    answer(found, json, lambda: "\n".join(console.dump_line(line) for line in found))
-
-
-def looks_like_file(text: str) -> bool:
-    """Whether an input of `predict` is a path: no text of more than a line, and something is there."""
-    try:
-        return len(text) < 4096 and Path(text).exists()
-    except (OSError, ValueError):
-        return False
+    given = read_inputs(inputs)
+    if all(isinstance(one, str) for one in given):
+        where = mapping("columns", columns, "--columns") if columns else None
+        found = predict.predict_file(model, given, out, columns=where, task=task)
+    else:
+        found = oneloop.load(model, task=task).predict(given)
+        if out is not None:
+            predict.write(out, found)
+    if out is None:
+        answer(found, json, lambda: "\n".join(console.dump_line(line) for line in found))
+    else:
+        errors = sum("error" in line for line in found)
+        counts = {"rows": len(found), "errors": errors, "out": str(out)}
+        answer(counts, json, lambda: f"{len(found)} rows, {errors} of them with an error: {out}")
 
 
 def read_inputs(inputs: list[str]) -> list[Any]:

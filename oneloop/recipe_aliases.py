@@ -78,7 +78,7 @@ NOT_NEEDED = {
     "resume_from_checkpoint": "the same command resumes an interrupted run by itself",
 }
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant", "constant_with_warmup": "constant"}
-EVERY = {"no": 0, "epoch": "epoch"}
+EVERY: dict[str, int | str] = {"no": 0, "epoch": "epoch"}
 DEFAULT_STEPS = 500  # TrainingArguments.eval_steps falls back to logging_steps, 500; save_steps is 500
 
 

@@ -121,7 +121,7 @@ class Tree:
             return self.mapping(node, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self.convert(item, depth + 1) for item in node.value]
-        return scalar(node)
+        return scalar(node.value, quoted=getattr(node, "style", None) is not None)
 
     def mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
         """Keys to values; a key that stands twice is an error, whichever value it would have had."""
@@ -139,11 +139,11 @@ class Tree:
         return RecipeError(what, where=f"{self.where} line {node.start_mark.line + 1}", expected=expected, fix=fix)
 
 
-def scalar(node: yaml.ScalarNode) -> str | None:
+def scalar(text: str, quoted: bool) -> str | None:
     """A scalar's text; None for an unquoted null; Plain where it stood without quotes."""
-    if node.style is not None:
-        return str(node.value)
-    return None if node.value in NOTHING else Plain(node.value)
+    if quoted:
+        return text
+    return None if text in NOTHING else Plain(text)
 
 
 def write_yaml(values: dict[str, Any], comment: str) -> str:
