@@ -1,7 +1,7 @@
 """Features to one rectangular batch, no wider than its longest feature (dynamic padding).
 
 In:  features with `input_ids` (T), perhaps `token_type_ids` (T) and `labels`.
-Out: {"inputs": {"input_ids", "attention_mask", ["token_type_ids"]}: (B, T) integers, "labels"}.
+Out: {"inputs": {"input_ids", "attention_mask", ["token_type_ids"]}: (B, T) integers, "labels", "rows": (B,)}.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ def pad_batch(features: Sequence[Feature], tokenizer: Any) -> Batch:
     Labels: one number each -> (B,), integers or floats; one integer for each token -> (B, T), padded with IGNORE on the
     same side; a vector of floats (multi-hot) -> (B, L).
     """
+    import torch
+
     left = tokenizer.padding_side == "left"
     inputs = {
         "input_ids": pad([feature["input_ids"] for feature in features], pad_id(tokenizer), left=left),
@@ -31,6 +33,8 @@ def pad_batch(features: Sequence[Feature], tokenizer: Any) -> Batch:
     if "token_type_ids" in features[0]:
         inputs["token_type_ids"] = pad([feature["token_type_ids"] for feature in features], tokenizer.pad_token_type_id, left=left)
     batch: Batch = {"inputs": inputs}
+    if all("row" in feature for feature in features):
+        batch["rows"] = torch.tensor([feature["row"] for feature in features])
     labels = [feature.get("labels") for feature in features]
     if all(label is not None for label in labels):
         batch["labels"] = pad_labels(labels, left=left)

@@ -14,11 +14,16 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
+
+from oneloop.measure.entities import chunks
 
 Place = tuple[int, int]
 
 OUTSIDE = "O"
+LEVELS = ("words", "kinds", "characters")  # how finely a text is split into words
+INSIDE_WORDS = 0.02  # share of spans that may start or end inside a word before the text is split more finely
 UNSPACED = (
     "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00020000-\U000323af"
@@ -45,9 +50,48 @@ def _ranges(codes: Iterable[int]) -> str:
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in found)
 
 
-def split_words(text: str) -> list[Place]:
-    """The words of a text, in order, as (start, end); everything but white space belongs to a word."""
-    return [match.span() for match in _pattern().finditer(text)]
+def split_words(text: str, level: str = "words") -> list[Place]:
+    """The words of a text, in order, as (start, end); everything but white space belongs to a word.
+
+    level: one of LEVELS; "kinds" also splits where letters, digits and upper case meet (10mg, B12, iPhone), "characters"
+    everywhere.
+    """
+    words = [match.span() for match in _pattern().finditer(text)]
+    if level == LEVELS[0]:
+        return words
+    splits = _kind_borders if level == LEVELS[1] else _character_borders
+    return [piece for start, end in words for piece in pairwise([start, *splits(text, start, end), end])]
+
+
+def _kind_borders(text: str, start: int, end: int) -> list[int]:
+    """Where letters meet digits or _, and lower case meets upper."""
+    kinds = [0 if char == "_" else 1 if char.isdigit() else 2 for char in text[start:end]]
+    return [
+        i
+        for i in range(start + 1, end)
+        if (kinds[i - start] != kinds[i - start - 1] or (text[i - 1].islower() and text[i].isupper())) and not _joins(text, i)
+    ]
+
+
+def _character_borders(text: str, start: int, end: int) -> list[int]:
+    """Between all visible characters."""
+    return [i for i in range(start + 1, end) if not _joins(text, i)]
+
+
+def level_for(rows: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> str:
+    """The coarsest level at which at most INSIDE_WORDS of the spans of these (text, spans) start or end inside a word."""
+    rows = list(rows)
+    total = sum(len(spans) for _, spans in rows)
+    for level in LEVELS:
+        inside = 0
+        for text, spans in rows:
+            if spans:
+                words = split_words(text, level)
+                starts, ends = {start for start, _ in words}, {end for _, end in words}
+                inside += sum(span["start"] not in starts or span["end"] not in ends for span in spans)
+        if inside <= INSIDE_WORDS * total:
+            return level
+    return LEVELS[-1]
 
 
 def whole_characters(text: str, start: int, end: int) -> Place:
@@ -86,68 +130,54 @@ def without_overlaps(text: str, spans: Sequence[dict[str, Any]]) -> tuple[list[d
     return sorted(kept, key=lambda span: int(span["start"])), sorted(dropped, key=lambda span: int(span["start"]))
 
 
-def tag_words(text: str, spans: Sequence[dict[str, Any]]) -> tuple[list[Place], list[str], list[dict[str, Any]]]:
-    """Words of a text, their BIO tags and the spans that could not be kept (overlaps).
+def tag_words(text: str, spans: Sequence[dict[str, Any]], words: Sequence[Place] | None = None) -> tuple[list[Place], list[str]]:
+    """(words, BIO tags) of a text with spans that do not overlap.
 
-    A span that starts or ends inside a word splits it, so that `tag_spans` gives every kept span back exactly.
+    words: the words to start from, `split_words(text)` if not given. A span that starts or ends inside a word splits it,
+    so that `tag_spans` gives every span back exactly.
     """
-    kept, dropped = without_overlaps(text, spans)
-    edges = sorted({edge for span in kept for edge in (span["start"], span["end"])})
-    words: list[Place] = []
+    edges = sorted({edge for span in spans for edge in (span["start"], span["end"])})
+    pieces: list[Place] = []
     next_edge = 0
-    for start, end in split_words(text):
-        while next_edge < len(edges) and edges[next_edge] <= start:
-            next_edge += 1
+    for start, end in split_words(text) if words is None else words:
         while next_edge < len(edges) and edges[next_edge] < end:
-            words.append((start, edges[next_edge]))
-            start = edges[next_edge]
+            edge = edges[next_edge]
+            if edge > start:
+                pieces.append((start, edge))
+                start = edge
             next_edge += 1
-        words.append((start, end))
-    tags = [OUTSIDE] * len(words)
+        pieces.append((start, end))
+    return pieces, cover(pieces, spans)
+
+
+def cover(words: Sequence[Place], spans: Sequence[dict[str, Any]]) -> list[str]:
+    """BIO tags of words under spans that do not overlap, in order. A word that a span covers in part belongs to it whole;
+    to the one that covers more, where there are two."""
+    tags, shares = [OUTSIDE] * len(words), [0] * len(words)
     position = 0
-    for span in kept:
-        while position < len(words) and words[position][0] < span["start"]:
+    for span in spans:
+        while position < len(words) and words[position][1] <= span["start"]:
             position += 1
-        prefix = "B-"
-        while position < len(words) and words[position][1] <= span["end"]:
-            tags[position] = prefix + span["label"]
-            prefix = "I-"
-            position += 1
-    return words, tags, dropped
-
-
-def entity(tag: str) -> tuple[str, str]:
-    """(prefix, type) of a tag: B-PER is (B, PER), O is (O, ''), a tag without a known prefix is ('', itself)."""
-    if tag == OUTSIDE:
-        return OUTSIDE, ""
-    if len(tag) > 2 and tag[1] in "-_" and tag[0] in "BIESLU":
-        return tag[0], tag[2:]
-    return "", tag
-
-
-def chunks(tags: Sequence[str]) -> list[tuple[int, int, str]]:
-    """Entities as (first word, end word, type), by the rules of the CoNLL script conlleval: an I- after O or after another
-    type starts an entity too; S/U stand alone, E/L end one. Tags without a prefix group while they stay the same."""
-    found: list[tuple[int, int, str]] = []
-    start, kind, closed = -1, "", True
-    for position, tag in enumerate([*tags, OUTSIDE]):
-        prefix, this = entity(tag)
-        if not closed and ((prefix in "OBSU" and prefix) or this != kind):
-            found.append((start, position, kind))
-            closed = True
-        if prefix == OUTSIDE:
-            continue
-        if closed:
-            start, kind, closed = position, this, False
-        if prefix in ("S", "U", "E", "L"):
-            found.append((start, position + 1, kind))
-            closed = True
-    return found
+        prefix, last = "B-", position
+        while last < len(words) and words[last][0] < span["end"]:
+            share = min(words[last][1], span["end"]) - max(words[last][0], span["start"])
+            if share > shares[last]:
+                tags[last], shares[last], prefix = prefix + span["label"], share, "I-"
+            last += 1
+    return tags
 
 
 def tag_spans(tags: Sequence[str], words: Sequence[Place]) -> list[dict[str, Any]]:
-    """The entities of tagged words as spans {"start", "end", "label"} of the text that the words stand in."""
-    return [{"start": words[first][0], "end": words[end - 1][1], "label": kind} for first, end, kind in chunks(tags)]
+    """The entities of tagged words, by conlleval's rules, as spans {"start", "end", "label"} of the text they stand in."""
+    return [{"start": words[first][0], "end": words[end - 1][1], "label": kind} for kind, first, end in chunks(tags)]
+
+
+def as_iob2(tags: Sequence[str]) -> list[str]:
+    """The same entities with B- on each first word and I- on the others; from IO, IOB1, BIOES, BILOU or bare types."""
+    found = [OUTSIDE] * len(tags)
+    for kind, first, end in chunks(tags):
+        found[first:end] = ["B-" + kind] + ["I-" + kind] * (end - first - 1)
+    return found
 
 
 def join_words(words: Sequence[str]) -> tuple[str, list[Place]]:

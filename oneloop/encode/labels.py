@@ -1,0 +1,46 @@
+"""What the labels of training rows say about the task: class names and weights, the scale of scores.
+
+In:  the labels or scores of all training rows.
+Out: facts, JSON-ready; DataError when there is nothing to learn from them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from oneloop.errors import DataError
+
+MANY_LABELS = 1000  # from here on, labels of which most occur once are taken for ids
+PLAIN_STD, PLAIN_MEAN = (0.2, 5.0), 10.0  # scores in this range are learned as they are, so that the model's output is the score
+
+
+def classes(sets: Sequence[Sequence[str]], role: str, *, balanced: bool) -> dict[str, Any]:
+    """Label names in order (numbers by value), and weights when balanced: rows / (classes × count), as scikit-learn's;
+    for several labels negatives / positives. DataError for fewer than two classes and for ids in place of labels."""
+    counts = Counter(name for names in sets for name in set(names))
+    if len(counts) < (1 if role == "labels" else 2):
+        what = f"all {len(sets)} training rows have the label {next(iter(counts))!r}" if counts else "no training row has a label"
+        raise DataError(f"{what}: there is nothing to learn", expected="at least two classes", fix="check the label column")
+    once = sum(count == 1 for count in counts.values())
+    if len(counts) > 20 and (len(counts) == len(sets) or (len(counts) > MANY_LABELS and 2 * once > len(counts))):
+        what = f"{len(counts)} different labels in {len(sets)} training rows, {once} of them only once: these look like ids"
+        raise DataError(what, expected="a column whose values repeat", fix=f"name the label column with --columns {role}=COLUMN")
+    labels = sorted(counts, key=int) if all(name.isascii() and name.isdigit() for name in counts) else sorted(counts)
+    facts: dict[str, Any] = {"labels": labels}
+    if balanced and role == "labels":
+        facts["class_weights"] = [max(len(sets) - counts[name], 1) / counts[name] for name in labels]
+    elif balanced:
+        facts["class_weights"] = [len(sets) / (len(labels) * counts[name]) for name in labels]
+    return facts
+
+
+def scale(scores: Sequence[float]) -> dict[str, Any]:
+    """Mean and deviation by which scores are normalised for training; none where they are near 0 and 1 already."""
+    mean, std = float(np.mean(scores)), float(np.std(scores))
+    if std == 0:
+        raise DataError(f"all {len(scores)} training rows have the score {mean:g}: there is nothing to learn", fix="check the score column")
+    return {} if PLAIN_STD[0] <= std <= PLAIN_STD[1] and abs(mean) <= PLAIN_MEAN else {"mean": mean, "std": std}
