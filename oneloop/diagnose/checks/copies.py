@@ -1,0 +1,199 @@
+"""Which texts are copies of each other: the same but for case, spaces, width and punctuation, or nearly the same.
+
+In:  texts. Out: keys that are equal for copies; pairs of nearly equal texts; the test rows that a training row gives away.
+
+Nearly equal texts are found with MinHash (Broder, "On the resemblance and containment of documents", 1997) over runs of
+four characters and locality-sensitive hashing, in numpy over all texts at once, then confirmed on the texts themselves.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from oneloop.diagnose.checks.finding import INPUT_ROLES, input_text
+from oneloop.keyed import generator
+from oneloop.tasks.base import Row
+
+SHINGLE = 4  # characters: one changed word of ten leaves about 3/4 of the runs, unrelated sentences share under 1/10
+BANDS, WIDTH = 32, 4  # P(candidate) = 1 - (1 - J^4)^32: 0.99 at J = 0.6, 0.87 at 0.5, 0.05 at 0.2
+CANDIDATE = 0.45  # share of equal MinHash values from which a pair is looked at; standard error 0.044 at 128 values
+ALIKE, ALIKE_WORDS = 0.8, 0.85  # shared character runs, or shared words (Dice), from which two texts count as nearly equal:
+# measured on 3,000 short questions, 0.99 of single typos, dropped, added or swapped words and 0.91 of replaced words are found
+ALIKE_RUNS = 0.7  # shared character runs that shared words must come with
+CHUNK = 1 << 21  # character runs hashed at once
+TOTAL = 40_000_000  # characters above which long texts are thinned
+LINKS = 6  # neighbours looked at inside one bucket, so that a template of thousands of rows stays cheap
+READ = 20_000  # characters of a text that are compared
+
+
+class _Kept(dict[int, str | None]):
+    """Characters to what they become: punctuation, spaces and controls a space, apostrophes and invisible ones nothing."""
+
+    def __missing__(self, code: int) -> str | None:
+        char = chr(code)
+        category = unicodedata.category(char)
+        if char in "'’ʼ`´" or category == "Cf":
+            value: str | None = None
+        else:
+            value = " " if category[0] in "PZ" or category == "Cc" else char
+        self[code] = value
+        return value
+
+
+_KEPT = _Kept()
+
+
+def normalise(text: str) -> str:
+    """The text in NFKC, case-folded, without punctuation, words one space apart; the stripped text if nothing is left."""
+    composed = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return " ".join(composed.casefold().translate(_KEPT).split()) or text.strip()
+
+
+def _shingles(texts: Sequence[str], thin: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Chunks of (first text, hashes of all its character runs, where each text's runs start). Short texts give one run."""
+    start, size = 0, 0
+    for end, text in enumerate(texts, 1):
+        size += len(text) + SHINGLE
+        if size >= CHUNK or end == len(texts):
+            yield start, *_hashed(texts[start:end], thin)
+            start, size = end, 0
+
+
+def _hashed(texts: Sequence[str], thin: int) -> tuple[np.ndarray, np.ndarray]:
+    padded = [text[:READ].ljust(SHINGLE, "\x00") for text in texts]
+    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
+    lengths = np.fromiter(map(len, padded), np.int64, len(padded))
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    hashes = np.zeros(len(codes) - SHINGLE + 1, np.uint64)
+    for i in range(SHINGLE):
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + codes[i : len(codes) - SHINGLE + 1 + i]
+    mixed = ((hashes ^ (hashes >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) >> np.uint64(32)).astype(np.uint32)
+    inside = np.ones(len(mixed), bool)
+    for i in range(1, SHINGLE):
+        inside[(ends[:-1] - i)] = False
+    if thin > 1:
+        owner_long = np.repeat(lengths > 256 * thin, lengths)[: len(mixed)]
+        keep = ~owner_long | (mixed % thin == 0)
+        keep[starts] = True
+        inside &= keep
+    counts = np.add.reduceat(inside, starts, dtype=np.int64)
+    return mixed[inside], np.cumsum(counts) - counts
+
+
+def signatures(texts: Sequence[str]) -> np.ndarray:
+    """MinHash signatures, (N, 128) uint32: the share of equal values of two rows estimates their Jaccard similarity."""
+    total = sum(min(len(text), READ) for text in texts)
+    thin = 1 << max(0, int(np.ceil(np.log2(max(total, 1) / TOTAL)))) if total > TOTAL else 1
+    count = BANDS * WIDTH
+    rng = generator("minhash")
+    flips = rng.integers(0, 2**32, count, dtype=np.uint32)
+    factors = rng.integers(0, 2**31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    found = np.empty((len(texts), count), np.uint32)
+    for first, hashes, starts in _shingles(texts, thin):
+        for k in range(count):
+            found[first : first + len(starts), k] = np.minimum.reduceat((hashes ^ flips[k]) * factors[k], starts)
+    return found
+
+
+def _candidates(signed: np.ndarray) -> np.ndarray:
+    """Pairs (P, 2) of rows that agree in a whole band, first < second, each once."""
+    rows = len(signed)
+    found = np.empty(0, np.int64)
+    for band in range(BANDS):
+        part = signed[:, band * WIDTH : (band + 1) * WIDTH].astype(np.uint64)
+        keys = np.zeros(rows, np.uint64)
+        for i in range(WIDTH):
+            keys = (keys ^ part[:, i]) * np.uint64(0x9E3779B97F4A7C15)
+        order = np.argsort(keys, kind="stable")
+        ranked = keys[order]
+        pairs = [found]
+        for step in range(1, LINKS + 1):
+            same = ranked[step:] == ranked[:-step]
+            if not same.any():
+                break
+            left, right = order[:-step][same], order[step:][same]
+            pairs.append(np.minimum(left, right).astype(np.int64) * rows + np.maximum(left, right))
+        found = np.unique(np.concatenate(pairs))
+    return np.stack(np.divmod(found, rows), axis=1) if len(found) else np.empty((0, 2), np.int64)
+
+
+def near_pairs(texts: Sequence[str]) -> list[tuple[int, int, float]]:
+    """Pairs of nearly equal texts (first < second) with their similarity, 0-1. The texts are normalised and all different."""
+    if len(texts) < 2:
+        return []
+    signed = signatures(texts)
+    pairs = _candidates(signed)
+    found = []
+    for start in range(0, len(pairs), 1 << 16):
+        part = pairs[start : start + (1 << 16)]
+        estimate = (signed[part[:, 0]] == signed[part[:, 1]]).mean(axis=1)
+        for i, j in part[estimate >= CANDIDATE].tolist():
+            value = similarity(texts[i], texts[j])
+            if value >= ALIKE:
+                found.append((i, j, value))
+    return found
+
+
+def similarity(first: str, second: str) -> float:
+    """How alike two normalised texts are, 0-1: the share of runs of three characters both have (Dice's coefficient: twice
+    what is shared over what both have), or of words where that is larger and the runs agree too."""
+    first, second = first[:READ], second[:READ]
+    runs, more = ({text[i : i + 3] for i in range(max(1, len(text) - 2))} for text in (first, second))
+    by_runs = 2 * len(runs & more) / (len(runs) + len(more))
+    if by_runs < ALIKE_RUNS:
+        return by_runs
+    words, others = first.split(), second.split()
+    shared = (Counter(words) & Counter(others)).total()
+    by_words = 2 * shared / max(1, len(words) + len(others))
+    return max(by_runs, by_words) if by_words >= ALIKE_WORDS else by_runs
+
+
+@dataclass
+class Copies:
+    """Groups of equal and nearly equal texts. `ids[i]` is the number of text i's key; texts with one id are copies;
+    `near` maps an id to the ids nearly equal to it and how alike they are."""
+
+    keys: list[str]
+    ids: list[int]
+    near: dict[int, dict[int, float]]
+
+    @classmethod
+    def of(cls, texts: Sequence[str], *, nearly: bool = True) -> Copies:
+        """Find the copies among `texts`; nearly: also those that differ in a few characters or words."""
+        numbers: dict[str, int] = {}
+        ids = [numbers.setdefault(normalise(text[:READ]), len(numbers)) for text in texts]
+        keys = list(numbers)
+        near: dict[int, dict[int, float]] = {}
+        for i, j, value in near_pairs(keys) if nearly else ():
+            near.setdefault(i, {})[j] = value
+            near.setdefault(j, {})[i] = value
+        return cls(keys, ids, near)
+
+    def rows_of(self, rows: Sequence[int]) -> dict[int, int]:
+        """For each id, the first of the given rows that has it."""
+        first: dict[int, int] = {}
+        for row in rows:
+            first.setdefault(self.ids[row], row)
+        return first
+
+
+def leaked(test_rows: Sequence[Row], train_rows: Sequence[Row], *, nearly: bool = True, roles: Sequence[str] | None = None) -> set[int]:
+    """Positions in `test_rows` of rows that a training row gives away: the same input, or (nearly) almost the same.
+
+    roles: the input roles compared; all that the rows have by default. Score once on all rows and once without these.
+    """
+    present = {role for row in (*test_rows[:100], *train_rows[:100]) for role in row}
+    read = tuple(roles) if roles else tuple(role for role in INPUT_ROLES if role in present)
+    copies = Copies.of([input_text(row, read) for row in (*train_rows, *test_rows)], nearly=nearly)
+    seen = set(copies.ids[: len(train_rows)])
+    return {
+        position
+        for position, number in enumerate(copies.ids[len(train_rows) :])
+        if copies.keys[number] and (number in seen or not seen.isdisjoint(copies.near.get(number, ())))
+    }
