@@ -222,6 +222,13 @@ class Breakdown:
     worst: list[Line] = field(default_factory=list)
 
 
+def counted(found: Breakdown) -> dict[str, Counts]:
+    """Counts per label, type or tag; empty for other kinds of prediction."""
+    if isinstance(found.detail, Labels):
+        return found.detail.per_label
+    return found.detail.table() if isinstance(found.detail, Spans) else {}
+
+
 def inputs(line: Line) -> dict[str, Any]:
     """The input roles of a line."""
     found = line.get("input")

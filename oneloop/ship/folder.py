@@ -1,6 +1,6 @@
 """What a run folder holds, read without loading a model.
 
-In:  RUN with recipe.yaml, metrics.json, predictions.jsonl, log.jsonl and, where a run wrote them, splits.json and notes.json.
+In:  RUN with recipe.yaml, metrics.json, predictions.jsonl, log.jsonl, splits.json and run.json.
 Out: a RunFolder; every part may be missing, and what could not be read is said in `unread`.
 """
 
@@ -25,13 +25,14 @@ PARTS = ("metrics.json", "recipe.yaml", "log.jsonl", "predictions.jsonl")
 
 @dataclass
 class RunFolder:
-    """The parts of a run. `log` holds the lines of log.jsonl; predictions are streamed by `predictions()`."""
+    """The parts of a run. `log` holds the lines of log.jsonl; predictions are streamed by `predictions()`. `record` is run.json."""
 
     path: Path
     recipe: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     log: list[dict[str, Any]] = field(default_factory=list)
     splits: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
@@ -69,6 +70,13 @@ class RunFolder:
             found = found.get(name) if isinstance(found, dict) else None
         return found if isinstance(found, dict) else {}
 
+    def split_sizes(self) -> list[tuple[str, int]]:
+        """(split, rows), from metrics.data or else from splits.json."""
+        counted, listed = self.part("data", "rows"), self.splits.get("rows")
+        named = listed.items() if isinstance(listed, dict) else ()
+        sizes = counted or {name: len(rows) for name, rows in named if isinstance(rows, list)}
+        return [(str(name), size) for name, size in sizes.items() if isinstance(size, int)]
+
     def predictions(self) -> Iterator[dict[str, Any]]:
         """The lines of predictions.jsonl, one at a time."""
         yield from lines(self.path / "predictions.jsonl", self.unread)
@@ -105,7 +113,7 @@ def _mapping(path: Path, unread: list[str]) -> dict[str, Any]:
     except (ValueError, yaml.YAMLError):
         unread.append(f"{path.name} could not be read")
         return {}
-    return found if isinstance(found, dict) else {"notes": found} if isinstance(found, list) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def open_run(run: str | Path) -> RunFolder:
@@ -116,15 +124,15 @@ def open_run(run: str | Path) -> RunFolder:
     if not any((path / name).is_file() for name in PARTS):
         raise RunError(f"{path} is not a run folder", expected=", ".join(PARTS), fix="give the folder that `oneloop train --output` wrote")
     unread: list[str] = []
-    splits, notes = _mapping(path / "splits.json", unread), _mapping(path / "notes.json", unread).get("notes", [])
-    metrics = _mapping(path / "metrics.json", unread)
-    said = [*metrics.get("notes", []), *splits.get("notes", []), *notes]
+    metrics, record = _mapping(path / "metrics.json", unread), _mapping(path / "run.json", unread)
+    said = [note for part in (metrics, record) for note in part.get("notes") or []]
     return RunFolder(
         path,
         recipe=_mapping(path / "recipe.yaml", unread),
         metrics=metrics,
         log=list(lines(path / "log.jsonl", unread)),
-        splits=splits,
+        splits=_mapping(path / "splits.json", unread),
+        record=record,
         notes=list(dict.fromkeys(str(note) for note in said)),
         unread=unread,
     )

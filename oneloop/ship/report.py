@@ -63,6 +63,7 @@ def render(run: RunFolder) -> str:
             task=words.title(run.task or "unknown task"),
             headline=headline(run),
             verdict=verdict(run),
+            does=str(run.about("does")).strip().rstrip("."),
             limits=run.about("metric_limits"),
             metrics=metric_rows(run),
             learning=learning(run),
@@ -71,6 +72,7 @@ def render(run: RunFolder) -> str:
             worst=[worst_row(line, run.primary) for line in found.worst],
             warnings=warnings(run, found),
             data=data_rows(run),
+            splits=run.split_sizes(),
             label_counts=label_counts(run, found),
             time=time_rows(run),
             settings=settings(run.recipe),
@@ -210,12 +212,17 @@ DATA_WORDS = {
     "tokens": "tokens",
     "tokens_cut": "tokens cut off",
     "windows": "windows (long rows are read in overlapping parts)",
+    "train_tokens": "training tokens",
+    "train_tokens_cut": "training tokens cut off",
+    "train_windows": "training windows",
 }
 TIME_WORDS = {
     "train_s": "training",
     "eval_s": "evaluation",
     "train_tokens_per_s": "tokens a second in training",
     "train_rows_per_s": "rows a second in training",
+    "train_steps": "optimizer steps",
+    "precision": "number format",
 }
 
 
@@ -223,10 +230,12 @@ def warnings(run: RunFolder, found: breakdown.Breakdown) -> list[str]:
     """What a reader must know before trusting the score."""
     said = []
     split, data = str(run.metrics.get("split") or ""), run.part("data")
-    if split and split != "test":
-        said.append(f"The score was taken on the {split} rows, not on a test set that the training never touched.")
+    if split == "validation":
+        said.append("The score was taken on the validation rows, which also chose the model, so it is too good.")
+    elif split and split != "test":
+        said.append(f"The score was taken on the {split} rows, not on rows the training never touched.")
     check = run.metrics.get("reload_check")
-    if check not in (None, "identical"):
+    if check not in (None, "identical") and not str(check).startswith("within tolerance"):
         said.append(f"Reload check: {check}.")
     if words.finite(data.get("tokens_cut")):
         of = words.count(data.get("tokens", "unknown"))
@@ -246,7 +255,7 @@ def data_rows(run: RunFolder) -> list[tuple[str, str]]:
     """(what, how many) from metrics.data, the known counts first."""
     data = run.part("data")
     keys = sorted(data, key=lambda key: list(DATA_WORDS).index(key) if key in DATA_WORDS else len(DATA_WORDS))
-    return [(DATA_WORDS.get(key, key.replace("_", " ")), _plain(data[key])) for key in keys]
+    return [(DATA_WORDS.get(key, key.replace("_", " ")), _plain(data[key])) for key in keys if key not in ("files", "rows")]
 
 
 def time_rows(run: RunFolder) -> list[tuple[str, str]]:
@@ -259,10 +268,9 @@ def time_rows(run: RunFolder) -> list[tuple[str, str]]:
 
 def label_counts(run: RunFolder, found: breakdown.Breakdown) -> dict[str, Any] | None:
     """Rows per label and split: from splits.json where it counts them, else the scored rows'."""
-    counts = {name: part["labels"] for name, part in run.splits.items() if isinstance(part, dict) and isinstance(part.get("labels"), dict)}
+    counts = {name: part for name, part in (run.splits.get("labels") or {}).items() if isinstance(part, dict)}
     if not counts:
-        detail = found.detail
-        table = detail.per_label if isinstance(detail, breakdown.Labels) else detail.table() if isinstance(detail, breakdown.Spans) else {}
+        table = breakdown.counted(found)
         counts = {"scored rows": {name: part.gold for name, part in table.items()}} if table else {}
     if not counts:
         return None
