@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oneloop.errors import DataError, Problem, did_you_mean
+from oneloop.read import cells
 from oneloop.tasks.base import Batch, Clues, Column, Feature, Field, Prediction, Row, Task
-from oneloop.tasks.cells import number, text
 
 if TYPE_CHECKING:
     import torch
@@ -34,11 +34,11 @@ class SequenceClassification(Task):
 
     name = "sequence-classification"
     columns = (
-        Column("text", text, help="the text to classify"),
-        Column("text_pair", text, required=False, help="a second text, for pairs"),
-        Column("label", text, target=True, required=False, help="the one class"),
-        Column("labels", lambda cell: [text(item) for item in cell], target=True, required=False, help="all classes that apply"),
-        Column("score", number, target=True, required=False, help="a number (regression)"),
+        Column("text", cells.text, help="the text to classify"),
+        Column("text_pair", cells.text, required=False, help="a second text, for pairs"),
+        Column("label", cells.label, target=True, required=False, help="the one class"),
+        Column("labels", cells.labels, target=True, required=False, help="all classes that apply"),
+        Column("score", cells.number, target=True, required=False, help="a number (regression)"),
     )
     head = "AutoModelForSequenceClassification"
     metric = "macro_f1"

@@ -1,0 +1,157 @@
+"""The words of a row, where they stand, and what is marked on them.
+
+In:  a row with tokens (and tags), or with text (and spans).
+Out: words with their places in a text; gold and predicted tags on the same words, for scoring.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oneloop.encode.spans import (
+    OUTSIDE,
+    Place,
+    as_iob2,
+    cover,
+    find_words,
+    join_words,
+    level_for,
+    split_words,
+    tag_words,
+    without_overlaps,
+)
+from oneloop.errors import DataError, Problem
+from oneloop.measure.entities import INSIDE, LAST, SINGLE, has_entities, parse, scheme_of
+from oneloop.tasks.base import Row
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a row and their places in `text`: the row's own, else the words joined by single spaces."""
+
+    words: list[str]
+    places: list[Place]
+    text: str
+
+
+def words_of(row: Row, level: str = "words") -> Words:
+    """The row's tokens, else its text split into words at `level` (see `spans.split_words`); never by looking at its spans,
+    so that a text gives the same words in training, evaluation and prediction."""
+    if "tokens" in row:
+        words = list(row["tokens"])
+        places = find_words(row["text"], words) if row.get("text") else None
+        if places is not None:
+            return Words(words, places, row["text"])
+        text, places = join_words(words)
+        return Words(words, places, text)
+    places = split_words(row["text"], level)
+    return Words([row["text"][start:end] for start, end in places], places, row["text"])
+
+
+def gold_tags(row: Row, level: str, known: Sequence[str]) -> list[str] | None:
+    """The tags of the row's words in IOB2, as a model learns them; None where the row has none.
+
+    Tags that are in `known` stay as they are; other spellings of entities (IOB1, BIOES, lower case) are read by
+    conlleval's rules. A word that a span covers in part takes its tag whole.
+    """
+    if "tokens" in row:
+        tags = row.get("tags")
+        return None if tags is None else list(tags) if set(known).issuperset(tags) else as_iob2(tags)
+    if "spans" not in row:
+        return None
+    return cover(split_words(row["text"], level), without_overlaps(row["text"], row["spans"])[0])
+
+
+def tags_to_score(row: Row, level: str, predicted: Sequence[str], known: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(predicted, gold) tags on the same words. Words of a text are split where a gold span starts or ends inside one, so
+    that an entity counts as found only if its characters are exactly those of the span."""
+    if "tokens" in row:
+        return list(predicted), gold_tags(row, level, known) or []
+    words = split_words(row["text"], level)
+    pieces, gold = tag_words(row["text"], without_overlaps(row["text"], row["spans"])[0], words)
+    said, position = [], -1
+    for start, _ in pieces:
+        if position + 1 < len(words) and words[position + 1][0] == start:
+            position += 1
+            said.append(predicted[position])
+        else:
+            said.append("I" + predicted[position][1:] if predicted[position][:2] == "B-" else predicted[position])
+    return said, gold
+
+
+def other_scheme(tags: Sequence[str]) -> bool:
+    """Whether the tags use prefixes that IOB2 does not have (S- and E-, U- and L-, M-)."""
+    return any(parse(tag)[0] in (*SINGLE, *LAST, *INSIDE[1:]) for tag in set(tags))
+
+
+def misfits(rows: Sequence[Row]) -> list[Problem]:
+    """Rows whose tags are not as many as their words, and spans that do not lie inside their text."""
+    found = []
+    for row in rows:
+        place = {"file": str(row.get("file", "")), "row": row.get("row")}
+        if "tokens" in row and "tags" in row and len(row["tokens"]) != len(row["tags"]):
+            found.append(
+                Problem(
+                    f"{len(row['tokens'])} words but {len(row['tags'])} tags", "give every word exactly one tag", column="tags", **place
+                )
+            )
+        for span in row.get("spans", ()) if "text" in row else ():
+            if not 0 <= span["start"] < span["end"] <= len(row["text"]):
+                what = f"span {span['start']}-{span['end']} ({span['label']}) does not lie inside its text of {len(row['text'])} characters"
+                found.append(Problem(what, "correct start and end (characters, from 0, end exclusive)", column="spans", **place))
+    return found
+
+
+def prepared(rows: Sequence[Row]) -> tuple[list[Row], list[str], list[Problem]]:
+    """Rows with IOB2 tags and spans on whole characters without overlaps; sentences on what was changed; what does not fit."""
+    problems = misfits(rows)
+    bad = {(problem.file, problem.row) for problem in problems}
+    rows = [row for row in rows if (str(row.get("file", "")), row.get("row")) not in bad]
+    notes = []
+    tagged = [row["tags"] for row in rows if "tags" in row]
+    scheme = scheme_of(tagged)
+    if tagged and has_entities(tag for tags in tagged for tag in tags) and (scheme != "IOB2" or any(map(other_scheme, tagged))):
+        rows = [row | {"tags": as_iob2(row["tags"])} if "tags" in row else row for row in rows]
+        notes.append(f"tags are written as {scheme}: the same entities are learned and scored as IOB2")
+    moved = dropped = 0
+    found = []
+    for row in rows:
+        if row.get("spans") and "text" in row and "tokens" not in row:
+            kept, over = without_overlaps(row["text"], row["spans"])
+            dropped += len(over)
+            moved += sum(span not in row["spans"] for span in kept)
+            row = row | {"spans": kept}
+        found.append(row)
+    if dropped:
+        notes.append(f"{dropped} spans overlap a longer one and are left out: a word has one tag")
+    if moved:
+        notes.append(f"{moved} spans now start and end at whole characters, without white space at their edges")
+    return found, notes, problems
+
+
+def tag_facts(rows: Sequence[Row]) -> dict[str, Any]:
+    """labels, kind ("entities" or "pos"), scheme, usual (the tag of words that give the model nothing to read), and the level
+    at which texts are split. DataError when no word has a tag, or all have the same."""
+    tagged = [row["tags"] for row in rows if "tags" in row]
+    marked = [(row["text"], row["spans"]) for row in rows if "spans" in row and "tokens" not in row]
+    counts = Counter(tag for tags in tagged for tag in tags)
+    if not marked and not has_entities(counts):
+        if len(counts) < 2:
+            what = f"all words have the tag {next(iter(counts))!r}" if counts else "no row has tags or spans"
+            raise DataError(
+                f"{what}: there is nothing to learn", expected="rows with tokens and tags, or text and spans", fix="check the columns"
+            )
+        return {"labels": sorted(counts), "kind": "pos", "scheme": "plain", "usual": counts.most_common(1)[0][0]}
+    types = {parse(tag)[1] for tag in counts} | {span["label"] for _, spans in marked for span in spans}
+    types.discard("")
+    if not types:
+        raise DataError(
+            "no training row marks any entity: there is nothing to learn",
+            expected="tags such as B-PER, or spans",
+            fix="check the tags column",
+        )
+    labels = [OUTSIDE, *(prefix + kind for kind in sorted(types) for prefix in ("B-", "I-"))]
+    return {"labels": labels, "kind": "entities", "scheme": "IOB2", "usual": OUTSIDE, "level": level_for(marked) if marked else "words"}
