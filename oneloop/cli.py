@@ -109,7 +109,7 @@ def everything(
 # ---- know the task ------------------------------------------------------------------------------
 @app.command("tasks")
 def tasks_command(
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="One task to explain.")] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="One task to explain.")] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -122,7 +122,7 @@ def tasks_command(
 
 @app.command("diagnose")
 def diagnose_command(
-    statement: Annotated[str | None, typer.Argument(metavar="[STATEMENT]", help="What you want to do, in your words.")] = None,
+    statement: Annotated[str | None, typer.Argument(metavar="STATEMENT", help="What you want to do, in your words.")] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="PATH", help="A file or folder to look at.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="RECIPE.yaml", help="Write the recipe here.")] = None,
     batch: Annotated[Path | None, typer.Option("--batch", metavar="FILE.jsonl", help="Diagnose every line of a file.")] = None,
@@ -255,7 +255,7 @@ def loads(line: str) -> Any:
 
 @app.command("demo")
 def demo_command(
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Which task's story to tell.")] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Which task's story to tell.")] = None,
     output: Annotated[str | None, typer.Option("--output", metavar="RUN", help="Run folder.")] = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -23,7 +23,7 @@ KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 def train_signature(json: Any, quiet: Any) -> inspect.Signature:
     """The parameters of `oneloop train`: recipe, one flag for each field, --set, and the two that every command has."""
-    recipe = typer.Argument(metavar="[RECIPE.yaml]", help="A recipe; flags win over it.", show_default=False)
+    recipe = typer.Argument(metavar="RECIPE.yaml", help="A recipe; flags win over it.", show_default=False)
     settings = typer.Option("--set", metavar="KEY=VALUE", help="Any setting, those of the task included.", show_default=False)
     parameters = [parameter("recipe", Annotated[list[str] | None, recipe])]
     parameters += [field_flag(name) for name in Recipe.model_fields if name in field_names()]

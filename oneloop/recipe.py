@@ -160,13 +160,7 @@ def field_names() -> set[str]:
 @cache
 def task_fields() -> dict[str, dict[str, Any]]:
     """Task name to the fields it declares, for every installed task."""
-    found = {}
-    for name in table():
-        try:
-            found[name] = dict(task_class(name).fields)
-        except ModuleNotFoundError:
-            found[name] = {}
-    return found
+    return {name: dict(task_class(name).fields) for name in table()}
 
 
 def load_recipe(path: str | Path | None = None, **flags: Any) -> Recipe:

@@ -131,7 +131,7 @@ def put(found: dict[str, Any], origin: dict[str, str], name: str, value: Any, na
 def number(given: dict[str, Any], name: str, where: Callable[[str], str], default: float) -> float:
     """The number given as `name`, or RecipeError."""
     value = given.get(name, default)
-    value = value.value() if isinstance(value, Plain) else value
+    value = Plain(value).value() if isinstance(value, str) else value
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
         raise RecipeError(f"'{name}' is {value!r}", where=where(name), expected="a number that is not negative")
     return value

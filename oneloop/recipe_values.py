@@ -46,7 +46,8 @@ def words(value: Any) -> Any:
 def mapping(name: str, value: Any, where: str) -> Any:
     """ROLE=COLUMN pairs (text or a list of texts) as a dict, `a|b` naming several columns; a dict with texts in it."""
     if isinstance(value, dict):
-        return {str(key): [str(item) for item in one] if isinstance(one, (list, tuple)) else str(one) for key, one in value.items()}
+        named = {str(key): one for key, one in value.items() if one is not None}
+        return {key: [str(item) for item in one] if isinstance(one, (list, tuple)) else str(one) for key, one in named.items()}
     pairs = [part for text in ([value] if isinstance(value, str) else list(value)) for part in str(text).split(",") if part.strip()]
     found: dict[str, Any] = {}
     for pair in pairs:
