@@ -1,1 +1,79 @@
-"""Room of oneloop."""
+"""Reading: any file, folder, archive or address becomes a Table of rows that know where they came from.
+
+    read("reviews.csv")                     a Table: cells as they stand in the file, format found from the content
+    read_splits("folder")                   {"train": Table, "validation": Table, "test": Table} as far as they are there
+    sample("huge.csv", rows=200)            a Table of some rows, without reading the whole
+
+Then roles.to_rows maps columns to a task's roles, split.make_splits makes missing splits, clean and where change and choose rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from oneloop.read.files import Options, known_format
+from oneloop.read.places import Source, load
+from oneloop.read.sampling import sample
+from oneloop.read.table import Origin, Table
+
+__all__ = ["Origin", "Table", "read", "read_splits", "sample"]
+
+
+def read(
+    source: Source | Sequence[Source],
+    *,
+    format: str | None = None,
+    encoding: str | None = None,
+    max_rows: int | None = None,
+    max_bad: int | None = 0,
+) -> Table:
+    """All rows of a file, folder, archive, glob, list of files, `hf:NAME[:CONFIG][:SPLIT]` or http(s) address.
+
+    format, encoding: only to overrule what is found from the content. max_rows: stop after that many rows. max_bad: rows
+    that may be unusable before DataError names them all; None never raises and leaves them in `table.problems`. A source
+    with several splits gives its training split.
+    """
+    known_format(format)
+    tables = load(source, Options(format, encoding, max_rows))
+    name = "train" if "train" in tables else next(iter(tables))
+    table = tables[name]
+    others = [other for other in tables if other != name]
+    if others:
+        table.notes.append(f"read: {name}; also there: {', '.join(others)}")
+    table.raise_problems(max_bad)
+    return table
+
+
+def read_splits(
+    train: Source | Sequence[Source] | None,
+    validation: Source | Sequence[Source] | None = None,
+    test: Source | Sequence[Source] | None = None,
+    *,
+    format: str | None = None,
+    encoding: str | None = None,
+    max_rows: int | None = None,
+    max_bad: int | None = 0,
+) -> dict[str, Table]:
+    """Split name -> Table for what is there: files given one by one, or a folder, archive or dataset that holds several.
+
+    A single file is {"train": table}. A source given as validation or test is read as that split, whatever splits a folder
+    given as train also holds. Arguments otherwise as `read`.
+    """
+    known_format(format)
+    options = Options(format, encoding, max_rows)
+    tables = load(train, options) if train is not None else {}
+    for split, source in (("validation", validation), ("test", test)):
+        if source is None:
+            continue
+        found = load(source, options)
+        chosen = split if split in found else "train" if "train" in found else next(iter(found))
+        tables[split] = found[chosen]
+    for table in tables.values():
+        table.raise_problems(max_bad)
+    return {split: tables[split] for split in ("train", "validation", "test") if split in tables} | tables
+
+
+def exists(source: Source) -> bool:
+    """Whether a source is a local path that is there."""
+    return Path(source).exists()

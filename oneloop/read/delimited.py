@@ -1,0 +1,198 @@
+"""csv and its relatives: the delimiter is found from the content, every cell stays text, every bad row is named.
+
+In:  a Part with delimited text
+Out: a Table of text cells; `sniff` says how a text is delimited, if it is
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TextIO
+
+from oneloop.errors import Problem
+from oneloop.read.decoding import Found, text_stream
+from oneloop.read.dialect import Dialect, literal_quotes, sniff
+from oneloop.read.sources import Part
+from oneloop.read.table import ColumnRows, Table
+
+HEAD = 1 << 18  # characters that show how the file is delimited
+MAX_PROBLEMS = 10_000  # spelled out; a file with more is wrong as a whole
+MAX_RESTARTS = 50  # broken quotes after which reading stops: each may cost a pass over the rest of the file
+NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
+
+
+def read_delimited(part: Part, found: Found, *, max_rows: int | None = None, dialect: Dialect | None = None) -> Table:
+    """All rows of a delimited file. Rows with too many or too few fields and broken quotes become problems."""
+    if dialect is None:
+        head = text_stream(part.open(), found).read(HEAD)
+        dialect = sniff(head, part.suffix, whole=len(head) < HEAD) or Dialect(",", width=1)
+    parser = _Parser(text_stream(part.open(), found), dialect, part.name)
+    rows = parser.rows(max_rows)
+    if dialect.delimiter == "\t" and dialect.quoted and _holds_quotes(part):
+        literal = replace(dialect, quoted=False)
+        second = _Parser(text_stream(part.open(), found), literal, part.name)
+        plain = second.rows(max_rows)
+        if len(second.problems) < len(parser.problems) or (not parser.problems and literal_quotes(plain)):
+            parser, rows, dialect = second, plain, literal
+    cells = [list(column) for column in zip(*rows)] if rows else [[] for _ in parser.columns]
+    table = Table(
+        ColumnRows(parser.columns, cells),
+        parser.columns,
+        file=part.name,
+        format="tsv" if dialect.delimiter == "\t" else "csv",
+        numbers=parser.numbers if parser.problems else None,
+        lines=parser.lines,
+    )
+    table.problems = parser.problems
+    table.notes = [*found.notes, *_notes(part.name, dialect, parser)]
+    return table
+
+
+def _holds_quotes(part: Part) -> bool:
+    """Whether a quotation mark stands anywhere in the file (in UTF-16 its byte does, which is enough to look closer)."""
+    file = part.open()
+    return any(b'"' in block for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def _notes(name: str, dialect: Dialect, parser: _Parser) -> list[str]:
+    notes = []
+    if dialect.delimiter != "," and not (dialect.delimiter == "\t" and name.lower().endswith((".tsv", ".tab"))):
+        notes.append(f"{name}: fields are separated by {NAMES.get(dialect.delimiter, repr(dialect.delimiter))}")
+    if len(parser.columns) == 1:
+        notes.append(f"{name}: one column only; no comma, tab, semicolon or bar separates fields in every line")
+    if not dialect.header:
+        notes.append(f"{name}: no header line; columns are named by position: {', '.join(parser.columns)}")
+    notes += [f"{name}: {note}" for note in parser.notes]
+    if not dialect.quoted:
+        notes.append(f"{name}: quotation marks belong to the text")
+    if parser.blank:
+        notes.append(f"{name}: {parser.blank} blank lines skipped")
+    return notes
+
+
+class _Lines(Iterator[str]):
+    """Lines of a stream that remembers those of the record being read, so that reading can start again after its first."""
+
+    def __init__(self, stream: Iterable[str]) -> None:
+        self.stream = iter(stream)
+        self.again: list[str] = []  # lines to read once more, last first
+        self.record: list[str] = []
+        self.number = 0  # lines handed out
+
+    def __next__(self) -> str:
+        line = self.again.pop() if self.again else next(self.stream)
+        self.record.append(line)
+        self.number += 1
+        return line
+
+    def restart(self) -> None:
+        """Go back to the second line of the record."""
+        self.number -= len(self.record) - 1
+        self.again.extend(reversed(self.record[1:]))
+        self.record.clear()
+
+
+class _Parser:
+    """Reads records, keeps those of the right width and describes the others."""
+
+    def __init__(self, stream: TextIO, dialect: Dialect, name: str) -> None:
+        self.dialect, self.name = dialect, name
+        self.source = _Lines(stream)
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+        self.numbers, self.lines = array("q"), array("q")
+        self.row = self.blank = self.restarts = 0
+        self.columns: list[str] = []
+
+    def rows(self, max_rows: int | None) -> list[list[str]]:
+        """The good rows; columns, numbers, lines and problems are set on the way."""
+        kept: list[list[str]] = []
+        records = self._records()
+        self._columns(records)
+        width = len(self.columns)
+        if not width:
+            return kept
+        for line, record in records:
+            if max_rows is not None and len(kept) >= max_rows:
+                break
+            self.row += 1
+            if len(record) != width:
+                self._wrong_width(line, len(record), width)
+                continue
+            kept.append(record)
+            self.numbers.append(self.row)
+            self.lines.append(line)
+        if not self.row and not self.problems:
+            self.problems.append(Problem("holds a header and no rows", "add rows below it", file=self.name, line=1))
+        return kept
+
+    def _columns(self, records: Iterator[tuple[int, list[str]]]) -> None:
+        if not self.dialect.header:
+            self.columns = [str(i) for i in range(self.dialect.width)]
+            return
+        line, header = next(records, (1, []))
+        names = [name.strip() for name in header]
+        self.columns = [name or str(i) for i, name in enumerate(names)]
+        blanks = [i for i, name in enumerate(names) if not name]
+        if blanks:
+            self.notes.append("columns without a name are called by position: " + ", ".join(map(str, blanks)))
+        for i, name in enumerate(self.columns):
+            if name in self.columns[:i]:
+                reason = f"the header names '{name}' twice (columns {self.columns.index(name) + 1} and {i + 1})"
+                self.problems.append(Problem(reason, "give every column its own name", file=self.name, line=line))
+        if self.problems:
+            self.columns = []
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        """(first line, fields) of every record that is not blank; broken quotes are described and skipped."""
+        source = self.source
+        for _ in range(self.dialect.skip):
+            next(source, None)
+        csv.field_size_limit(sys.maxsize)  # a setting of the whole process; the default refuses cells above 131,072 characters
+        reader = csv.reader(source, strict=self.dialect.quoted, **self.dialect.options())
+        while True:
+            source.record.clear()
+            line = source.number + 1
+            try:
+                record = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if not self._broken(line, str(error)):
+                    return
+                continue
+            if record and (len(record) > 1 or record[0].strip()):
+                yield line, record
+            else:
+                self.blank += 1
+
+    def _broken(self, line: int, error: str) -> bool:
+        """Describe a record that cannot be parsed and go back to its second line; False to stop reading."""
+        if "end of data" in error:
+            reason = "a quotation mark is opened and never closed"
+        else:
+            reason = "a quoted field goes on after its closing quotation mark" if "expected after" in error else error
+        self.row += 1
+        remedy = 'close it, and write a quotation mark inside a quoted field twice ("")'
+        self.problems.append(Problem(reason, remedy, file=self.name, row=self.row, line=line))
+        self.restarts += 1
+        if self.restarts > MAX_RESTARTS:
+            self.problems.append(Problem("too many broken quotes; reading stopped here", "correct them first", file=self.name, line=line))
+            return False
+        self.source.restart()
+        return True
+
+    def _wrong_width(self, line: int, found: int, width: int) -> None:
+        if len(self.problems) == MAX_PROBLEMS:
+            self.problems.append(Problem("further rows with a wrong number of fields are not listed", file=self.name, line=line))
+        if len(self.problems) > MAX_PROBLEMS:
+            return
+        many = "many" if found > width else "few"
+        owner = "the header names" if self.dialect.header else "the other rows have"
+        reason = f"too {many} fields: {found}, {owner} {width}"
+        remedy = "put fields that contain the separator in quotation marks" if found > width else "add the missing fields"
+        self.problems.append(Problem(reason, remedy, file=self.name, row=self.row, line=line))

@@ -1,0 +1,209 @@
+"""How a text is delimited: separator, quoting, header line. Found from the content; the file ending only breaks ties.
+
+In:  the beginning of a text
+Out: a Dialect, or None where the text is not delimited
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+ENDINGS = (".csv", ".tsv", ".tab", ".psv")
+DELIMITERS = ("\t", ",", ";", "|")
+NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d+)*|[.,]\d+)([eE][-+]?\d+)?\s*%?\Z")
+# words that stand in the first line of data files, in the languages people name their columns in
+_WORDS = """
+    id guid idx index uid uuid key name nr no number text texts sentence sentences sentence1 sentence2 review comment message
+    content body title subject headline tweet post utterance document doc article abstract summary highlights description
+    label labels class category categories target tag tags intent topic sentiment emotion score rating stars value y gold
+    question answer answers context passage query premise hypothesis source src tgt translation input output prompt
+    completion instruction response chosen rejected anchor positive negative relevance tokens words ner pos url date time
+    timestamp language lang user author split is_duplicate start end speaker product query-id corpus-id
+    texto frase etiqueta clase categoria categoría pregunta respuesta resumen titulo título contexto comentario mensaje origen destino
+    texte phrase étiquette etiquette classe catégorie categorie réponse reponse résumé resume titre contexte commentaire
+    satz sätze frage antwort kontext titel zusammenfassung klasse kategorie bewertung kommentar nachricht quelle ziel
+    testo domanda risposta riassunto titolo pergunta resposta resumo en de fr es it nl pt ru zh ja pl sv da fi tr ar cs
+"""
+HEADER_WORDS = frozenset(re.split(r"\s+", _WORDS.strip()))
+
+
+@dataclass
+class Dialect:
+    """How fields are separated. skip: lines before the header (Excel's `sep=;`). width: fields of most rows."""
+
+    delimiter: str
+    quoted: bool = True
+    header: bool = True
+    width: int = 0
+    skip: int = 0
+    spaced: bool = False  # a space follows the delimiter, before quotes
+    backslash: bool = False  # quotes inside quoted fields are written \"
+    share: float = 1.0  # rows of that width among those looked at
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments for csv.reader."""
+        found: dict[str, Any] = {"delimiter": self.delimiter, "skipinitialspace": self.spaced}
+        if self.backslash:
+            found |= {"escapechar": "\\", "doublequote": False}
+        return found | ({} if self.quoted else {"quoting": csv.QUOTE_NONE})
+
+
+def sniff(text: str, suffix: str = "", whole: bool = True) -> Dialect | None:
+    """The dialect of delimited text, None if it is none. `whole`: the text is the file and not only its beginning."""
+    first, _, rest = text.partition("\n")
+    if re.fullmatch(r"\s*sep=(.)\s*", first, re.IGNORECASE | re.DOTALL):
+        found = _measured(rest, first.strip("\r")[4:5] or ",", whole) or Dialect(first[4:5], width=1)
+        found.skip, found.header = 1, has_header(_records(rest, found, whole))
+        return found
+    candidates = [found for mark in DELIMITERS if mark in text and (found := _measured(text, mark, whole))]
+    best = max(candidates, key=lambda found: _merit(found, text, whole), default=None)
+    trusted = suffix in ENDINGS
+    if best is None or not _plausible(best, text, whole, trusted):
+        if not trusted:
+            return None
+        best = Dialect(",", width=1)
+    best.header = has_header(_records(text, best, whole))
+    return best
+
+
+def _records(text: str, dialect: Dialect, whole: bool, limit: int = 500) -> list[list[str]]:
+    """Up to `limit` records that are not blank, leniently parsed; the last, cut one left out."""
+    csv.field_size_limit(sys.maxsize)
+    found: list[list[str]] = []
+    reader = csv.reader(io.StringIO(text, newline=""), **dialect.options())
+    try:
+        for record in reader:
+            if record and any(record):
+                found.append(record)
+            if len(found) > limit:
+                break
+    except csv.Error:
+        return found
+    return found if whole or len(found) > limit else found[:-1]
+
+
+def _strict_error(text: str, dialect: Dialect, whole: bool) -> bool:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, **dialect.options())
+    try:
+        for _ in reader:
+            pass
+    except csv.Error as error:
+        return whole or "end of data" not in str(error)
+    return False
+
+
+def _measured(text: str, delimiter: str, whole: bool) -> Dialect | None:
+    """The dialect with this delimiter and the quoting that parses best, None if it never separates two fields."""
+    plain = Dialect(delimiter)
+    variants = [plain]
+    if f'{delimiter} "' in text:
+        variants.append(Dialect(delimiter, spaced=True))
+    if '\\"' in text:
+        variants.append(Dialect(delimiter, backslash=True))
+    if delimiter == "\t" and '"' in text:
+        literal = Dialect(delimiter, quoted=False)
+        variants = [literal, *variants] if literal_quotes(_records(text, literal, whole)) else [*variants, literal]
+    usable = [variant for variant in variants if not variant.quoted or not _strict_error(text, variant, whole)] or [plain]
+    for variant in usable:
+        records = _records(text, variant, whole)
+        widths = Counter(len(record) for record in records)
+        if not widths:
+            return None
+        variant.width = max(widths, key=lambda width: (widths[width], width))
+        variant.share = widths[variant.width] / len(records)
+    best = max(usable, key=lambda variant: variant.share)
+    return best if best.width > 1 else _rare(best, text, whole)
+
+
+def _rare(dialect: Dialect, text: str, whole: bool) -> Dialect | None:
+    """A delimiter that separates only some rows is still the delimiter if the header line has it."""
+    records = _records(text, dialect, whole)
+    if records and len(records[0]) > 1:
+        dialect.width = len(records[0])
+        dialect.share = sum(len(record) == dialect.width for record in records) / len(records)
+        return dialect
+    return None
+
+
+def literal_quotes(records: list[list[str]]) -> bool:
+    """Whether quotation marks in tab-separated fields belong to the text. A program that quotes does so for every field of
+    a column, or only for fields that hold a quotation mark (written twice), a tab or a line break."""
+    if len({len(record) for record in records}) > 1:
+        return False
+    for column in zip(*records[1:]):
+        marked = [cell for cell in column if cell[:1] == '"' or cell[-1:] == '"']
+        wrapped = [cell for cell in marked if len(cell) > 1 and cell[0] == cell[-1] == '"']
+        if len(wrapped) < len(marked) or any('"' in cell[1:-1].replace('""', "") for cell in wrapped):
+            return True
+        if any('"' not in cell[1:-1] for cell in wrapped):
+            cells = sum(bool(cell) and not NUMBER.match(cell) for cell in column)
+            if len(wrapped) < cells:
+                return True
+    return False
+
+
+def _merit(found: Dialect, text: str, whole: bool) -> tuple[float, ...]:
+    records = _records(text, found, whole)
+    same = bool(records) and len(records[0]) == found.width
+    decimal = found.delimiter == "," and len(re.findall(r"\d,\d", text)) * 10 >= 9 * max(1, text.count(","))
+    header = same and sum(name.strip().lower() in HEADER_WORDS for name in records[0])
+    return (round(found.share, 2) - 0.3 * (not same) - 0.3 * decimal, header, -DELIMITERS.index(found.delimiter))
+
+
+def _plausible(found: Dialect, text: str, whole: bool, trusted: bool) -> bool:
+    """Whether this is a table and not prose that happens to hold the delimiter."""
+    records = _records(text, found, whole)
+    if trusted:
+        return found.share >= 0.5 or (bool(records) and len(records[0]) > 1 and _header_words(records[0]) > 0)
+    if _header_words(records[0]) == len(records[0]) > 1:
+        return len(records) > 1
+    if len(records) < 2 or found.share < 0.9:
+        return False
+    if found.delimiter != ",":
+        return True
+    spaced = text.count(", ") / max(1, text.count(","))
+    return found.share >= 0.95 and (spaced < 0.5 or _header_words(records[0]) >= 1)
+
+
+def _header_words(record: list[str]) -> int:
+    return sum(cell.strip().lower() in HEADER_WORDS for cell in record)
+
+
+def has_header(records: list[list[str]]) -> bool:
+    """Whether the first record names the columns. Evidence is added up over the columns; without any, it does."""
+    if not records:
+        return True
+    first, body = records[0], records[1:]
+    if any(len(cell) > 80 for cell in first):
+        return False
+    points = 0.0
+    for position, name in enumerate(first):
+        cells = [record[position] for record in body if position < len(record)]
+        points += _column_evidence(name.strip(), cells)
+    return points >= 0
+
+
+def _column_evidence(name: str, cells: list[str]) -> float:
+    """Points for (+) and against (-) `name` being the header of a column with these `cells`."""
+    if not name:
+        return 0.0
+    if NUMBER.match(name) or name in cells:
+        return -3.0
+    known = 2.0 if name.lower() in HEADER_WORDS else 0.0
+    points = known - (2.0 if len(name.split()) > 3 or name[-1] in ".!?…。" else 0.0)
+    filled = [cell for cell in cells if cell.strip()]
+    if not filled:
+        return points
+    numbers = sum(bool(NUMBER.match(cell)) for cell in filled)
+    if numbers >= 0.9 * len(filled):
+        return points + 2.0
+    length = sum(map(len, filled)) / len(filled)
+    if length >= 15 and len(name) * 2 <= length and len(name.split()) <= 2:
+        points += 1.0
+    return points

@@ -1,0 +1,220 @@
+"""Columns to roles: the rows of a table in the words of a task.
+
+In:  a Table, a task (its Columns), and which column plays which role
+Out: role rows {"id", "row", "file", role: canonical value…} and every problem of the table
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from oneloop.errors import Problem, did_you_mean
+from oneloop.read import cells
+from oneloop.read.table import Cells, Table
+from oneloop.tasks.base import Column, Row, Task
+
+IDS = ("id", "_id", "guid", "idx", "uid", "uuid", "index", "qid", "doc_id", "sent_id", "id_str", "pid", "row_id", "example_id")
+GROUPS = ("document", "doc", "document_id", "doc_id", "docid", "case_id", "caseid", "article_id", "file", "query_id", "title", "paper_id")
+MAX_PROBLEMS = 10_000
+Mapped = Mapping[str, str | Sequence[str]]
+
+
+def to_rows(table: Table, task: Task | type[Task], columns: Mapped, *, training: bool = False) -> tuple[list[Row], list[Problem]]:
+    """Every row of `table` that can be used, and what is wrong with the others.
+
+    columns: role -> column (a list of one-hot columns for labels). A role that is not named is read from a column of the
+    same name. Targets may be missing (rows to predict) unless `training`. Rows carry their id, their number and file, and
+    `group` where a column says that rows belong to one document.
+    """
+    reader = _Reader(table, task.columns, columns, training)
+    if reader.problems:
+        return [], reader.problems
+    rows = [row for i, found in enumerate(table) if (row := reader.row(i, found)) is not None]
+    return rows, reader.problems + mixed_types({"": table}, reader.targets())
+
+
+class _Reader:
+    def __init__(self, table: Table, wanted: Iterable[Column], columns: Mapped, training: bool) -> None:
+        self.table, self.training = table, training
+        self.wanted = list(wanted)
+        self.problems: list[Problem] = []
+        self.columns = self._resolve(columns)
+        used = {name for found in self.columns.values() for name in ([found] if isinstance(found, str) else found)}
+        self.id = _unique_column(table, IDS)
+        self.group = _group_column(table, used | ({self.id} if self.id else set()))
+
+    def _resolve(self, columns: Mapped) -> dict[str, str | Sequence[str]]:
+        """Role -> column for the task's roles; problems for columns that are not there and roles nobody plays."""
+        there = set(self.table.columns)
+        found = dict(columns)
+        helping = {"answer", "answer_start"} if any(column.role == "answers" for column in self.wanted) else set()
+        roles = {column.role for column in self.wanted} | helping
+        for role in roles:
+            if role not in found and role in there:
+                found[role] = role
+        for role, column in columns.items():
+            for name in [column] if isinstance(column, str) else column:
+                if name not in there:
+                    near = did_you_mean(str(name), there)
+                    have = ", ".join(map(repr, self.table.columns[:30]))
+                    self._add(f"there is no column '{name}' for the role {role}{near}", f"the columns are {have}")
+            if role not in roles:
+                self._add(f"'{role}' is not a role of this task{did_you_mean(role, roles)}", f"its roles are {', '.join(sorted(roles))}")
+        for column in self.wanted:
+            needed = column.required and (self.training or not column.target)
+            played = column.role in found or (column.role == "answers" and "answer" in found)
+            if needed and not played:
+                have = ", ".join(map(repr, self.table.columns[:30]))
+                self._add(f"no column for the role {column.role}", f"name one of {have} in columns ({column.role}: …)")
+        return {role: column for role, column in found.items() if role in roles}
+
+    def _add(self, reason: str, remedy: str) -> None:
+        self.problems.append(Problem(reason, remedy, file=self.table.file))
+
+    def targets(self) -> list[str]:
+        """The columns that hold a class name for each row."""
+        roles = {column.role for column in self.wanted if column.target and column.role == "label"}
+        return [name for role, name in self.columns.items() if role in roles and isinstance(name, str)]
+
+    def row(self, index: int, found: Cells) -> Row | None:
+        """The role row, or None after its problems were noted."""
+        at = self.table.origin(index)
+        row: Row = {"id": str(found[self.id]) if self.id else str(at.row), "row": at.row, "file": at.file}
+        good = True
+        for column in self.wanted:
+            value = self._value(index, found, column)
+            if isinstance(value, Problem):
+                good = False
+                if len(self.problems) < MAX_PROBLEMS:
+                    self.problems.append(value)
+            elif value is not None:
+                row[column.role] = value
+        if self.group and not cells.is_missing(found.get(self.group)):
+            row["group"] = str(found[self.group])
+        return row if good else None
+
+    def _value(self, index: int, found: Cells, column: Column) -> Any:
+        """The canonical value, None where it is missing and may be, or a Problem."""
+        name = self.columns.get(column.role)
+        if name is None and column.role == "answers" and "answer" in self.columns:
+            name, cell = self.columns["answer"], self._answer(found)
+        elif name is None:
+            return None
+        elif isinstance(name, str):
+            cell = found.get(name)
+        else:
+            return self._one_hot(index, found, name, column)
+        place = str(name)
+        if column.role != "answers" and cells.is_missing(cell) and (column.target or cell is None or isinstance(cell, float)):
+            if column.required and (self.training or not column.target):
+                return self.table.problem(index, f"no {column.role}: the cell is empty", "fill it in or remove the row", place)
+            return None
+        if column.role == "answers" and cell is None:
+            return None if not self.training else []
+        try:
+            value = column.parse(cell)
+        except ValueError as error:
+            return self.table.problem(index, _sentence(column.role, error), "correct the cell", place)
+        return self._placed(index, found, value, place) if column.role == "answers" else value
+
+    def _answer(self, found: Cells) -> Any:
+        word = found.get(str(self.columns["answer"]))
+        start = found.get(str(self.columns["answer_start"])) if "answer_start" in self.columns else None
+        if cells.is_missing(word):
+            return [] if word is not None else None
+        if not isinstance(word, str):
+            return word if start is None else {"text": word, "answer_start": start}
+        return [{"text": word, "answer_start": None if cells.is_missing(start) else start}]
+
+    def _placed(self, index: int, found: Cells, value: list[Any], place: str) -> Any:
+        """Answers with their starts: where none is given, the one place of the answer in its context."""
+        name = self.columns.get("context")
+        context = found.get(name) if isinstance(name, str) else None
+        for answer in value:
+            if answer.get("start") is not None or not isinstance(context, str):
+                continue
+            times = context.count(answer["text"]) if answer["text"] else 0
+            if times != 1:
+                reason = (
+                    f"the answer {cells.quoted(answer['text'])} stands {times} times in its context"
+                    if times
+                    else (f"the answer {cells.quoted(answer['text'])} does not stand in its context")
+                )
+                return self.table.problem(index, reason, "give its answer_start" if times else "correct the answer or the context", place)
+            answer["start"] = context.index(answer["text"])
+        return value
+
+    def _one_hot(self, index: int, found: Cells, names: Sequence[str], column: Column) -> Any:
+        chosen = []
+        for name in names:
+            try:
+                if cells.truth(found.get(name) if found.get(name) is not None else ""):
+                    chosen.append(name)
+            except ValueError as error:
+                return self.table.problem(index, _sentence(column.role, error), "write 1 or 0", name)
+        return column.parse(chosen)
+
+
+def _sentence(role: str, error: ValueError) -> str:
+    return f"{role} {error}" if str(error).startswith(("is ", "holds ", "has ")) else f"{role}: {error}"
+
+
+def _unique_column(table: Table, names: Sequence[str]) -> str | None:
+    """The first column of such a name whose cells are all there and all different."""
+    lower = {name.lower(): name for name in reversed(table.columns)}
+    for name in names:
+        if name in lower and len(table):
+            values = table.column(lower[name])
+            whole = not any(cells.is_missing(value) or isinstance(value, list | dict) for value in values)
+            if whole and len(set(map(str, values))) == len(values):
+                return lower[name]
+    return None
+
+
+def _group_column(table: Table, used: set[str]) -> str | None:
+    """The column that says which rows belong to one document: named so, and with values that repeat."""
+    lower = {name.lower(): name for name in reversed(table.columns)}
+    for name in GROUPS:
+        column = lower.get(name)
+        if column is None or column in used or (name == "title" and table.format != "squad"):
+            continue
+        values = [value for value in table.column(column) if isinstance(value, str | int) and value != ""]
+        if values and 1 < len(set(values)) < len(values) and max(len(str(value)) for value in values) <= 200:
+            return column
+    return None
+
+
+def mixed_types(tables: Mapping[str, Table], columns: Sequence[str]) -> list[Problem]:
+    """One problem for each column that holds numbers in one row and text in another, naming both rows; also across splits."""
+    problems = []
+    for column in columns:
+        seen: dict[str, tuple[Table, int]] = {}
+        for table in tables.values():
+            if column in table.columns:
+                for kind, index in _kinds(table, column).items():
+                    seen.setdefault(kind, (table, index))
+        if len(seen) > 1:
+            (first, (one, i)), (second, (other, j)) = list(seen.items())[:2]
+            at = one.origin(i)
+            where = f"row {at.row}" if one is other else f"{at.file} row {at.row}"
+            reason = f"holds {second}, while {where} holds {first}: {cells.quoted(other[j][column])} and {cells.quoted(one[i][column])}"
+            problems.append(other.problem(j, reason, "write all of them as text or all as numbers", column))
+    return problems
+
+
+def _kinds(table: Table, column: str) -> dict[str, int]:
+    """Kind of cell -> the first row that holds it."""
+    found: dict[str, int] = {}
+    words = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    for i, cell in enumerate(table.column(column)):
+        word = words.get(type(cell))
+        if word and word not in found and not cells.is_missing(cell):
+            found[word] = i
+    return found
+
+
+def repeated_ids(rows: Sequence[Row]) -> list[str]:
+    """Ids that more than one row has."""
+    return [name for name, count in Counter(row["id"] for row in rows).items() if count > 1]

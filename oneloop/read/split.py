@@ -1,0 +1,290 @@
+"""Missing splits are made: stratified, near-identical texts and rows of one document on the same side, whatever the row order.
+
+In:  role rows of the splits that are there
+Out: role rows of train, validation and test, and a record of what was done
+
+The side of a row follows from hash(seed, content) within its class, so shuffling the file changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oneloop import keyed
+from oneloop.errors import DataError
+from oneloop.tasks.base import Row
+
+SHARE = 0.1  # of the rows of the file that is split, for each split that is made
+LabelOf = Callable[[Row], Any]
+CONTENT = ("text", "text_pair", "tokens", "question", "context", "document", "source", "query", "anchor", "prompt", "messages")
+CONTENT += ("instruction", "input")
+
+
+@dataclass
+class SplitRecord:
+    """What was done. made: in words, "" if every split was given. sizes: rows of each split. notes: what was special."""
+
+    made: str = ""
+    seed: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return dict(self.__dict__)
+
+
+@dataclass
+class Group:
+    """Rows that stay together; `place` in [0, 1) is the hash that decides; `label` is the class it counts for."""
+
+    rows: list[int]
+    place: float
+    label: str = ""
+
+    @property
+    def size(self) -> int:
+        return len(self.rows)
+
+
+def make_splits(
+    rows_by_split: dict[str, list[Row]],
+    *,
+    seed: int,
+    label_of: LabelOf | None = None,
+    text_of: LabelOf | None = None,
+) -> tuple[dict[str, list[Row]], SplitRecord]:
+    """Train, validation and test from what is there.
+
+    Only train: 80/10/10. Train and test: 10 % of train becomes validation. Train and validation: stays, there is no test.
+    label_of(row): a class name, several of them, or None, for stratifying. text_of(row): what makes two rows near-identical
+    (default: the role that holds the input). Two rows give train and validation; a single row stays train.
+    """
+    given = {split: rows for split, rows in rows_by_split.items() if rows}
+    if "train" not in given:
+        raise DataError("there are no training rows", expected="rows in train", fix="name a file as train")
+    record = SplitRecord(seed=seed)
+    wanted = [split for split in ("validation", "test") if split not in given]
+    if "validation" in given:
+        wanted = []
+    result = dict(given)
+    if wanted:
+        parts = divide(given["train"], wanted, seed=seed, label_of=label_of, text_of=text_of or content, notes=record.notes)
+        result |= parts
+        one = "80/10/10" if len(wanted) == 2 else "10 % of train becomes validation"
+        record.made = f"{one}, by hash(seed {seed}, content)" + (", stratified by label" if label_of else "")
+    elif "test" not in given:
+        record.notes.append("there is no test split; scores on validation rows that chose the model say so")
+    result = {split: result[split] for split in ("train", "validation", "test") if result.get(split)}
+    record.sizes = {split: len(rows) for split, rows in result.items()}
+    return result, record
+
+
+def divide(
+    rows: Sequence[Row],
+    wanted: Sequence[str],
+    *,
+    seed: int,
+    label_of: LabelOf | None = None,
+    text_of: LabelOf | None = None,
+    notes: list[str] | None = None,
+) -> dict[str, list[Row]]:
+    """`rows` cut into train and each split in `wanted` (10 % each, at least one row where there are enough)."""
+    notes = [] if notes is None else notes
+    groups = _groups(rows, seed, text_of or content, notes)
+    _label(groups, rows, label_of, notes)
+    sides = _assign(groups, list(wanted), notes)
+    side_of = {index: side for group, side in zip(groups, sides) for index in group.rows}
+    return {split: [row for i, row in enumerate(rows) if side_of[i] == split] for split in ("train", *wanted)}
+
+
+def content(row: Row) -> str:
+    """The input text of a role row, whatever its task."""
+    found = [row[role] for role in CONTENT if role in row and isinstance(row[role], str | list)]
+    words = [value if isinstance(value, str) else " ".join(map(_plain, value)) for value in found]
+    return "\n".join(words) or json.dumps({k: v for k, v in row.items() if k not in ("id", "row", "file")}, sort_keys=True, default=str)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def fold(text: str) -> str:
+    """A text without what makes two copies look different: NFKC, case, punctuation and white space folded away. A text of
+    nothing but signs is only normalised, so that not all of these are one."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    if plain.isascii():
+        words = "".join(char if char.isalnum() else " " for char in plain).split()
+    else:
+        words = "".join(char if unicodedata.category(char)[0] in "LNM" else " " for char in plain).split()
+    return " ".join(words) or plain.strip()
+
+
+def _groups(rows: Sequence[Row], seed: int, text_of: LabelOf, notes: list[str]) -> list[Group]:
+    """Rows joined by equal folded text or by their document, in an order that does not depend on the file's."""
+    texts = [fold(str(text_of(row))) for row in rows]
+    documents = [row.get("group") for row in rows]
+    found = _joined(rows, texts, documents)
+    if len(found) < 3 <= len(set(texts)):
+        notes.append("all rows belong to one or two documents; rows of one document may be on different sides")
+        found = _joined(rows, texts, [None] * len(rows))
+    repeats = len(rows) - len(set(texts))
+    if repeats:
+        notes.append(f"{repeats} rows repeat the text of another; they are on the same side as it")
+    groups = []
+    for members in found:
+        name = min(texts[i] for i in members)
+        groups.append(Group(members, keyed.fraction(seed, "split", name)))
+    return sorted(groups, key=lambda group: (group.place, min(texts[i] for i in group.rows)))
+
+
+def _joined(rows: Sequence[Row], texts: Sequence[str], documents: Sequence[str | None]) -> list[list[int]]:
+    parent = list(range(len(rows)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first: dict[tuple[str, str], int] = {}
+    for i in range(len(rows)):
+        keys = [("text", texts[i])] + ([("document", str(documents[i]))] if documents[i] is not None else [])
+        for name in keys:
+            parent[root(i)] = root(first.setdefault(name, i))
+    members: dict[int, list[int]] = defaultdict(list)
+    for i in range(len(rows)):
+        members[root(i)].append(i)
+    return list(members.values())
+
+
+def _names(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [str(item) for item in value] if isinstance(value, list | tuple | set | frozenset) else [str(value)]
+
+
+def _label(groups: list[Group], rows: Sequence[Row], label_of: LabelOf | None, notes: list[str]) -> None:
+    """Give every group the class it counts for: the rarest one it holds. Classes of one group only count as one class."""
+    if label_of is None:
+        return
+    names = [_names(label_of(row)) for row in rows]
+    counts = Counter(name for group in groups for name in {name for i in group.rows for name in names[i]})
+    for group in groups:
+        mine = {name for i in group.rows for name in names[i]}
+        group.label = min(mine, key=lambda name: (counts[name], name), default="")
+    size = Counter(group.label for group in groups)
+    single = {label for label, count in size.items() if count == 1}
+    if len(single) == len(size) > 1:
+        notes.append("no label repeats; the split is not stratified")
+        for group in groups:
+            group.label = ""
+    elif single:
+        shown = ", ".join(sorted(single)[:5]) + (", …" if len(single) > 5 else "")
+        notes.append(f"{len(single)} labels have one example (or one group of repeats); it stays in train: {shown}")
+
+
+def _assign(groups: list[Group], wanted: list[str], notes: list[str]) -> list[str]:
+    """The split of each group. Large groups and lone labels stay in train where enough others are left."""
+    total = sum(group.size for group in groups)
+    target = _target(total, len(groups), len(wanted))
+    if target == 0:
+        notes.append("too few rows to make any further split" if total < 2 else "too few rows for a test split")
+        wanted = wanted[:1] if len(groups) >= 2 else []
+        target = 1 if wanted else 0
+    size = Counter(group.label for group in groups)
+    lone = {label for label, count in size.items() if count == 1 and len(size) > 1}
+    movable = [i for i, group in enumerate(groups) if group.size <= max(1, target // 2) and group.label not in lone]
+    need = target * len(wanted)
+    if sum(groups[i].size for i in movable) < 2 * need or len(movable) < len(wanted) + 1:
+        return _fill(groups, wanted, target)
+    return _sampled(groups, movable, wanted, target)
+
+
+def _target(total: int, groups: int, splits: int) -> int:
+    if groups <= splits:
+        return 0
+    return max(1, round(total * SHARE))
+
+
+def _sampled(groups: list[Group], movable: list[int], wanted: list[str], target: int) -> list[str]:
+    """Systematic sampling: groups in line by class, then hash; every split takes one whenever its share has grown to that.
+    So each class gives each split its share, to within one. The first group of a class is never taken."""
+    sides = ["train"] * len(groups)
+    pool = sum(groups[i].size for i in movable)
+    line = sorted(movable, key=lambda i: (keyed.key("class", groups[i].label), groups[i].place))
+    grown = dict.fromkeys(wanted, pool // 2)
+    seen: set[str] = set()
+    for i in line:
+        group = groups[i]
+        for split in wanted:
+            grown[split] += group.size * target
+        if group.label not in seen:
+            seen.add(group.label)
+            continue
+        ready = [split for split in wanted if grown[split] >= group.size * pool]
+        if ready:
+            split = max(ready, key=lambda name: (grown[name], name == "test"))
+            sides[i] = split
+            grown[split] -= group.size * pool
+    return _none_empty(groups, sides, wanted, line)
+
+
+def _none_empty(groups: list[Group], sides: list[str], wanted: list[str], line: list[int]) -> list[str]:
+    """Give a split that stayed empty one group, from the class with the most in train."""
+    for split in wanted:
+        if split not in sides:
+            left = Counter(groups[i].label for i in line if sides[i] == "train")
+            i = max((i for i in line if sides[i] == "train"), key=lambda i: (left[groups[i].label], groups[i].place))
+            sides[i] = split
+    return sides
+
+
+def _fill(groups: list[Group], wanted: list[str], target: int) -> list[str]:
+    """For few or large groups: in hash order, each split takes whole groups until it has its share; train keeps the rest."""
+    sides = ["train"] * len(groups)
+    total = sum(group.size for group in groups)
+    counts = Counter(group.label for group in groups)
+    for split in reversed(wanted):
+        free = [i for i, side in enumerate(sides) if side == "train"]
+        taken = 0
+        for i in sorted(free, key=lambda i: (counts[groups[i].label] == 1 and len(counts) > 1, groups[i].place)):
+            left = sum(groups[j].size for j, side in enumerate(sides) if side == "train") if taken == 0 else total
+            if taken + groups[i].size <= max(target * 1.5, 1) and left > groups[i].size:
+                sides[i] = split
+                taken += groups[i].size
+                counts[groups[i].label] -= 1
+            if taken >= target:
+                break
+        if not taken and len(free) > 1:
+            sides[min(free, key=lambda i: (groups[i].size, groups[i].place))] = split
+    return sides
+
+
+def write_assignment(splits: dict[str, list[Row]], path: Path) -> None:
+    """One JSON line per row: its id, row, file and split."""
+    with path.open("w", encoding="utf-8") as file:
+        for line in assignment_lines(splits):
+            file.write(line)
+
+
+def assignment_lines(splits: dict[str, list[Row]]) -> Iterable[str]:
+    """The lines of `write_assignment`, for callers that commit files themselves."""
+    for split, rows in splits.items():
+        for row in rows:
+            yield json.dumps({"id": row["id"], "row": row["row"], "file": row["file"], "split": split}, ensure_ascii=False) + "\n"
+
+
+def read_assignment(path: Path) -> dict[tuple[str, int], str]:
+    """(file, row) -> split, as `write_assignment` wrote it."""
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        item = json.loads(line)
+        found[item["file"], item["row"]] = item["split"]
+    return found
