@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -112,16 +110,14 @@ def tasks_page() -> str:
 
 def commands_page() -> str:
     """What every command says of itself."""
+    from typer.testing import CliRunner
+
     from oneloop.cli import app
 
-    names = [command.name for command in app.registered_commands]
     parts = [f"# The commands\n\n{MADE}"]
-    environment = os.environ | {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
-    for name in names:
-        line = [sys.executable, "-m", "oneloop.cli", name, "--help"]
-        shown = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT, env=environment, timeout=60).stdout
-        shown = shown.replace("python -m oneloop.cli", "oneloop").replace("cli.py", "oneloop")
-        parts.append(f"## oneloop {name}\n\n```text\n{shown.strip()}\n```\n")
+    for command in app.registered_commands:
+        shown = CliRunner().invoke(app, [str(command.name), "--help"], prog_name="oneloop", terminal_width=100).stdout
+        parts.append(f"## oneloop {command.name}\n\n```text\n{shown.strip()}\n```\n")
     return "\n".join(parts)
 
 

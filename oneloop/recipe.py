@@ -127,7 +127,9 @@ class Recipe(BaseModel):
         if unknown:
             raise unknown_keys(unknown, field_names() | set(task.fields), where, task.name)
         options = {name: task.defaults.get(name, item.default) for name, item in task.fields.items()}
-        options |= {name: coerce(name, value, task.fields[name].type, where(name)) for name, value in self.options.items()}
+        options |= {
+            name: coerce(name, value, task.fields[name].type, where(name)) for name, value in self.options.items() if value is not None
+        }
         defaults = {"learning_rate": LEARNING_RATE} | {name: value for name, value in task.defaults.items() if name not in task.fields}
         return make(self.given() | {"task": task.name}, options, where, defaults)
 
@@ -173,7 +175,7 @@ def load_recipe(path: str | Path | None = None, **flags: Any) -> Recipe:
     if path is not None:
         file, lines = read_yaml(check_path(Path(path)))
     file, lines = by_name(file, str(path)), {spelled(key): line for key, line in lines.items()}
-    given = by_name(flags, "flags")
+    given = by_name({key: value for key, value in flags.items() if value is not None}, "flags")
 
     def where(key: str) -> str:
         name = key.split(" and ")[0]
@@ -204,12 +206,12 @@ def spelled(key: str) -> str:
 
 
 def by_name(given: dict[str, Any], where: str) -> dict[str, Any]:
-    """Keys spelled with _; None is dropped because it means "not set"."""
+    """Keys spelled with _. None means "not set"; it stays only for the fields of a task, where it may be the default."""
     found: dict[str, Any] = {}
     for key, value in given.items():
         if spelled(key) in found:
             raise RecipeError(f"'{spelled(key)}' stands twice, with - and with _", where=where, fix="remove one of the two")
-        if value is not None:
+        if value is not None or spelled(key) not in field_names() | set(ALIASES):
             found[spelled(key)] = value
     return found
 
