@@ -24,7 +24,7 @@ CELLS = 2_000_000  # numbers held at once, 16 MB
 NO_CANDIDATE = 1e6  # no-answer score of a row without any candidate: above every threshold, yet valid JSON
 
 Output = dict[str, np.ndarray]
-Answer = tuple[int, int, float]  # start, end (characters), probability
+Answer = dict[str, Any]  # {"text", "start", "end" (characters), "score" (probability)}
 
 
 @dataclass(frozen=True)
@@ -148,38 +148,38 @@ def _null_scores(outputs: Sequence[Output], features: Sequence[Feature], row_of:
 def best_answers(spans: Spans, contexts: Sequence[str], n_best: int) -> Iterator[tuple[list[Answer], float, float]]:
     """For each row (answers, probability of "no answer", no-answer score).
 
-    answers: at most `n_best` different spans, best first, widened to whole visible characters and freed of white space; the same span
-    found in two windows counts once, with its higher score. Probabilities: softmax over these and "no answer". The no-answer score is
-    null score minus best score (score_diff of the official run_squad.py); NO_CANDIDATE for a row without answers.
+    answers: at most `n_best` different spans, best first, widened to whole visible characters and freed of white space; the
+    same span found in two windows counts once, with its higher score. Probabilities: softmax over these and "no answer". The
+    no-answer score is null score minus best score (score_diff of the official run_squad.py); NO_CANDIDATE without any answer.
     """
     bounds, starts, ends, scores = spans.bounds.tolist(), spans.start.tolist(), spans.end.tolist(), spans.score.tolist()
     for row, (context, null) in enumerate(zip(contexts, spans.null.tolist())):
         plain = context.isascii()
-        unique: dict[tuple[int, int], float] = {}
+        seen: set[tuple[int, int]] = set()
+        answers: list[Answer] = []
         for k in range(bounds[row], bounds[row + 1]):
             start, end = starts[k], ends[k]
-            if not plain or context[start : start + 1].isspace() or context[end - 1 : end].isspace():
+            text = context[start:end]
+            if text.strip() != text or not (plain or (text + context[end : end + 1]).isascii()):
                 start, end = whole_characters(context, start, end)
-            if start < end and (start, end) not in unique:
-                unique[start, end] = scores[k]
-                if len(unique) == n_best:
+                text = context[start:end]
+            if text and (start, end) not in seen:
+                seen.add((start, end))
+                answers.append({"text": text, "start": start, "end": end, "score": scores[k]})
+                if len(answers) == n_best:
                     break
-        yield _with_probabilities(unique, null)
+        yield _with_probabilities(answers, null)
 
 
-def _with_probabilities(unique: dict[tuple[int, int], float], null: float) -> tuple[list[Answer], float, float]:
-    """Scores to probabilities; see `best_answers`."""
-    if not unique:
-        return [], 1.0, NO_CANDIDATE
-    best = next(iter(unique.values()))
-    top = max(best, null) if null < math.inf else best
-    weights = [math.exp(score - top) for score in unique.values()]
+def _with_probabilities(answers: list[Answer], null: float) -> tuple[list[Answer], float, float]:
+    """Scores to probabilities, in place; see `best_answers`."""
+    if not answers:
+        return answers, 1.0, NO_CANDIDATE
+    best = answers[0]["score"]
+    top = null if best < null < math.inf else best
+    weights = [math.exp(answer["score"] - top) for answer in answers]
     nothing = math.exp(null - top) if null < math.inf else 0.0
     total = sum(weights) + nothing
-    answers = [(start, end, weight / total) for (start, end), weight in zip(unique, weights)]
+    for answer, weight in zip(answers, weights):
+        answer["score"] = weight / total
     return answers, nothing / total, null - best if null < math.inf else -NO_CANDIDATE
-
-
-def listed(context: str, answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """Answers as they stand in predictions: [{"text", "start", "end", "score"}]."""
-    return [{"text": context[start:end], "start": start, "end": end, "score": score} for start, end, score in answers]

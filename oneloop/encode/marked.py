@@ -91,17 +91,14 @@ def misfits(rows: Sequence[Row]) -> list[Problem]:
     """Rows whose tags are not as many as their words, and spans that do not lie inside their text."""
     found = []
     for row in rows:
-        place = {"file": str(row.get("file", "")), "row": row.get("row")}
+        file, number = str(row.get("file", "")), row.get("row")
         if "tokens" in row and "tags" in row and len(row["tokens"]) != len(row["tags"]):
-            found.append(
-                Problem(
-                    f"{len(row['tokens'])} words but {len(row['tags'])} tags", "give every word exactly one tag", column="tags", **place
-                )
-            )
+            what = f"{len(row['tokens'])} words but {len(row['tags'])} tags"
+            found.append(Problem(what, "give every word exactly one tag", file, number, column="tags"))
         for span in row.get("spans", ()) if "text" in row else ():
             if not 0 <= span["start"] < span["end"] <= len(row["text"]):
                 what = f"span {span['start']}-{span['end']} ({span['label']}) does not lie inside its text of {len(row['text'])} characters"
-                found.append(Problem(what, "correct start and end (characters, from 0, end exclusive)", column="spans", **place))
+                found.append(Problem(what, "correct start and end (characters, from 0, end exclusive)", file, number, column="spans"))
     return found
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from oneloop.encode.tokenize import WordTokens, tokenize_words
 from oneloop.encode.windows import Template, input_length, template, word_windows
-from oneloop.tasks.base import IGNORE, Feature
+from oneloop.encode.words import align
+from oneloop.tasks.base import Feature
 
 LONG_WORD = 0.25  # share of a window that the tokens of one word may fill; the rest of such a word is cut and counted
 
@@ -48,29 +49,32 @@ def window_words(
 
 def _windows(count: int, tokens: WordTokens, built: Template, size: int, stride: int) -> list[Feature]:
     """The windows of one row of `count` words."""
-    ids, owners = np.asarray(tokens.ids, dtype=np.int64), np.asarray(tokens.word_ids, dtype=np.int64)
+    if len(tokens.ids) <= size:
+        return [_window(tokens.ids, tokens.word_ids, built) | {"own": (0, count), "tokens": len(tokens.ids), "cut": tokens.cut}]
+    ids, owners = np.asarray(tokens.ids), np.asarray(tokens.word_ids)
     pieces = np.bincount(owners, minlength=count)
-    cut = tokens.cut
     limit = max(1, int(size * LONG_WORD))
-    if len(ids) > size and pieces.max() > limit:
-        firsts = np.cumsum(pieces) - pieces
-        kept = np.arange(len(ids)) - firsts[owners] < limit
-        cut += int((~kept).sum())
-        ids, owners = ids[kept], owners[kept]
-        pieces = np.minimum(pieces, limit)
+    kept = np.arange(len(ids)) - (np.cumsum(pieces) - pieces)[owners] < limit
+    ids, owners, cut = ids[kept], owners[kept], tokens.cut + int((~kept).sum())
+    pieces = np.minimum(pieces, limit)
     ranges = word_windows(pieces.tolist(), size, stride)
     ends = np.concatenate([[0], np.cumsum(pieces)])
     borders = [0, *(_middle(ends, after[0], before[1]) for before, after in pairwise(ranges)), count]
     found, seen = [], 0
-    start = built.start()
     for (first, end), own in zip(ranges, pairwise(borders)):
-        span = slice(int(ends[first]), int(ends[end]))
-        feature: Feature = built.build(ids[span].tolist())
-        word_ids = np.full(len(feature["input_ids"]), -1, dtype=np.int64)
-        word_ids[start : start + span.stop - span.start] = owners[span]
-        found.append(feature | {"word_ids": word_ids, "own": own, "tokens": span.stop - max(seen, span.start), "cut": cut})
-        seen, cut = span.stop, 0
+        begin, stop = int(ends[first]), int(ends[end])
+        feature = _window(ids[begin:stop].tolist(), owners[begin:stop].tolist(), built)
+        found.append(feature | {"own": own, "tokens": stop - max(seen, begin), "cut": cut})
+        seen, cut = stop, 0
     return found
+
+
+def _window(ids: list[int], owners: list[int], built: Template) -> Feature:
+    """Complete inputs, and the word of each token, -1 for special tokens."""
+    feature: Feature = built.build(ids)
+    before = built.start()
+    after = len(feature["input_ids"]) - before - len(ids)
+    return feature | {"word_ids": [-1] * before + owners + [-1] * after}
 
 
 def _middle(ends: np.ndarray, first: int, end: int) -> int:
@@ -80,13 +84,7 @@ def _middle(ends: np.ndarray, first: int, end: int) -> int:
     return first + int(np.searchsorted(ends[first:end] - ends[first], (ends[end] - ends[first]) / 2))
 
 
-def token_labels(feature: Feature, wanted: Sequence[int], later: Sequence[int] | None) -> np.ndarray:
-    """Labels (T) of a window: those of the words it answers for, by the rules of `words.align`; IGNORE elsewhere."""
-    owners = feature["word_ids"]
+def token_labels(feature: Feature, wanted: Sequence[int], later: Sequence[int] | None) -> list[int]:
+    """Labels (T) of a window by the rules of `words.align`; IGNORE for words that another window answers for."""
     first, end = feature["own"]
-    mine = (owners >= first) & (owners < end)
-    found = np.full(len(owners), IGNORE, dtype=np.int64)
-    found[mine] = np.asarray(wanted, dtype=np.int64)[owners[mine]]
-    repeated = mine & (owners == np.concatenate([[-1], owners[:-1]]))
-    found[repeated] = IGNORE if later is None else np.where(found[repeated] == IGNORE, IGNORE, np.asarray(later)[found[repeated]])
-    return found
+    return align(wanted, [word if first <= word < end else None for word in feature["word_ids"]], later)

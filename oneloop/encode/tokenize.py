@@ -204,10 +204,18 @@ def tokenize_words(rows: Sequence[Sequence[str]], tokenizer: Any) -> list[WordTo
     Raises ModelError for a tokenizer without word ids.
     """
     copy = thread_copy(tokenizer)
-    clean = [[without_surrogates(word[:WORD_CHARACTERS]) for word in words] for words in rows]
+    clean = [_readable(words) for words in rows]
     found: list[WordTokens] = []
     for _, encodings in _in_calls(copy.words, clean, pretokenized=True):
         found.extend(WordTokens(encoding.ids, encoding.word_ids) for encoding in encodings)
-    for words, tokens in zip(rows, found):
-        tokens.cut = sum(len(word) > WORD_CHARACTERS for word in words)
+    for words, read, tokens in zip(rows, clean, found):
+        if read is not words:
+            tokens.cut = sum(len(word) > WORD_CHARACTERS for word in words)
     return found
+
+
+def _readable(words: Sequence[str]) -> Sequence[str]:
+    """The words as a tokenizer can read them: without lone surrogates, of overlong ones the start. The same list if all are."""
+    if max(map(len, words), default=0) <= WORD_CHARACTERS and "".join(words).isascii():
+        return words
+    return [without_surrogates(word[:WORD_CHARACTERS]) for word in words]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -20,7 +21,7 @@ STRATEGIES = ("first", "max", "average", "simple")
 @dataclass(frozen=True)
 class WordScores:
     """`probabilities` (W, L); `seen` (W): how many tokens a word has (0: the tokenizer dropped it); `certainty` (W): the mean
-    over its tokens of their highest probability."""
+    over its tokens of their highest probability, for the strategy `simple` only."""
 
     probabilities: np.ndarray
     seen: np.ndarray
@@ -36,25 +37,37 @@ def word_scores(
     tokens), simple (as first; see `certainty`). A word without tokens gets the tag `outside` with probability 1.
     """
     offsets = np.concatenate([[0], np.cumsum(np.asarray(lengths, dtype=np.int64))])
-    parts, owners = [], []
-    for feature, line in zip(features, logits):
-        ids, (first, end) = feature["word_ids"], feature["own"]
-        mine = np.flatnonzero((ids >= first) & (ids < end))
-        parts.append(line[mine])
-        owners.append(ids[mine] + offsets[feature["row"]])
-    total = int(offsets[-1])
-    width = logits[0].shape[-1] if len(logits) else 1
+    total, width = int(offsets[-1]), logits[0].shape[-1] if len(logits) else 1
     probabilities = np.zeros((total, width))
     seen, certainty = np.zeros(total, dtype=np.int64), np.zeros(total)
-    if parts and sum(map(len, parts)):
-        tokens, words = softmax(np.concatenate(parts)), np.concatenate(owners)
+    mine, words = _owned(features, offsets)
+    if len(words):
         starts = np.flatnonzero(np.concatenate([[True], words[1:] != words[:-1]]))
-        present, counts = words[starts], np.diff([*starts, len(words)])
-        probabilities[present] = combine(tokens, starts, counts, strategy)
+        present, counts = words[starts], np.diff(starts, append=len(words))
         seen[present] = counts
-        certainty[present] = np.add.reduceat(tokens.max(axis=1), starts) / counts
+        tokens = np.concatenate(logits)[mine[starts] if strategy == "first" else mine]
+        tokens = softmax(tokens)
+        probabilities[present] = tokens if strategy == "first" else combine(tokens, starts, counts, strategy)
+        if strategy == "simple":
+            certainty[present] = np.add.reduceat(tokens.max(axis=1), starts) / counts
     probabilities[seen == 0, outside] = 1.0
     return WordScores(probabilities, seen, certainty)
+
+
+def _owned(features: Sequence[Feature], offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The tokens of all features that count, as positions in their concatenation, and the word of each, counted over all rows."""
+    sizes = [len(feature["word_ids"]) for feature in features]
+    ids = np.fromiter(chain.from_iterable(feature["word_ids"] for feature in features), dtype=np.int64, count=sum(sizes))
+    first, end, row = (
+        (
+            np.repeat(np.array(values, dtype=np.int64), sizes)
+            for values in zip(*((*feature["own"], offsets[feature["row"]]) for feature in features))
+        )
+        if features
+        else (ids, ids, ids)
+    )
+    mine = np.flatnonzero((ids >= first) & (ids < end))
+    return mine, ids[mine] + row[mine]
 
 
 def combine(tokens: np.ndarray, starts: np.ndarray, counts: np.ndarray, strategy: str) -> np.ndarray:

@@ -10,9 +10,8 @@ import numpy as np
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """exp(logits) / sum over the last axis, (…, L), in float64."""
-    shifted = np.asarray(logits, dtype=np.float64)
-    weights = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
+    """exp(logits) / sum over the last axis, (…, L), in the precision of the logits."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 

@@ -19,9 +19,10 @@ def run_windows(model: Any, inputs: dict[str, Tensor], rows: Tensor, weights: Te
     """The logits of each window's row, (B, L). rows and weights: (B,)."""
     long = inputs["input_ids"].numel() > GRADIENT_PASSES * PASS_TOKENS and bool((rows == rows[0]).all())
     logits: Tensor = _in_passes(model, inputs) if long else model(**inputs)["logits"]
-    if len(rows) == len(rows.unique()):
+    together = rows[:, None] == rows[None, :]
+    if int(together.sum()) == len(rows):
         return logits
-    shares = (rows[:, None] == rows[None, :]) * weights  # a matrix product: its sums have a fixed order on every device
+    shares = together * weights  # a matrix product: its sums have a fixed order on every device
     return (shares / shares.sum(dim=1, keepdim=True)) @ logits.float()
 
 

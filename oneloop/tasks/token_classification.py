@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,21 +158,21 @@ class TokenClassification(Task):
             scores, weights = found.certainty, found.seen
         names, ends = np.array(self.labels, dtype=object)[tags], np.cumsum(lengths)
         spans = [slice(end - length, end) for end, length in zip(ends, lengths)]
-        predictions = [self._predict(item, names[s].tolist(), scores[s], weights[s]) for item, s in zip(marked, spans)]
+        predictions = [self._predict(item, names[s].tolist(), scores[s].tolist(), weights[s].tolist()) for item, s in zip(marked, spans)]
         for feature in features:
             if feature["cut"]:
                 predictions[feature["row"]]["cut"] = predictions[feature["row"]].get("cut", 0) + feature["cut"]
         return predictions
 
-    def _predict(self, marked: Words, tags: list[str], scores: np.ndarray, weights: np.ndarray) -> Prediction:
+    def _predict(self, marked: Words, tags: list[str], scores: list[float], weights: list[float]) -> Prediction:
         """The prediction of one row from the tags, scores and weights of its words."""
         from oneloop.measure.entities import chunks
 
         found = []
         for label, first, end in chunks(tags) if self.facts.get("kind") != "pos" else ():
             start, stop = marked.places[first][0], marked.places[end - 1][1]
-            weight = weights[first:end].sum()
-            score = float((scores[first:end] * weights[first:end]).sum() / weight) if weight else 0.0
+            weight = sum(weights[first:end])
+            score = sum(map(mul, scores[first:end], weights[first:end])) / weight if weight else 0.0
             found.append({"start": start, "end": stop, "label": label, "score": score, "text": marked.text[start:stop]})
         return {"tags": tags, "spans": found}
 
@@ -201,7 +202,7 @@ class TokenClassification(Task):
         for row in rows:
             marked = words_of(row, self.level)
             said = [usual.get(word, rest) for word in marked.words]
-            predictions.append(self._predict(marked, said, np.ones(len(said)), np.ones(len(said))))
+            predictions.append(self._predict(marked, said, [1.0] * len(said), [1.0] * len(said)))
         return "most-frequent-tag", predictions
 
     def _tagged(self, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
