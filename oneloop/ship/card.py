@@ -7,6 +7,7 @@ Out: RUN/README.md: metadata the Hub reads (written by a YAML dumper) and the se
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -66,6 +67,21 @@ def fenced(text: str, language: str = "") -> Markup:
     return Markup("\n".join([f"{fence}{language}", visible(text).strip("\n"), fence]))
 
 
+@cache
+def environment() -> Environment:
+    """The template environment of cards: every value goes through `escape`, which knows Markdown as well as HTML."""
+    made = Environment(
+        loader=PackageLoader("oneloop.ship"),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else escape(value),
+    )
+    made.filters["count"] = words.count
+    return made
+
+
 def card(run: str | Path, repo_id: str | None = None) -> Path:
     """Write RUN/README.md and return its path. repo_id: the name others will load the model by; RUN/model when absent.
     RunError when there is no run."""
@@ -80,34 +96,29 @@ def render(run: RunFolder, repo_id: str | None = None) -> str:
     name = repo_id or run.path.resolve().name
     found = breakdown.break_down(run.predictions(), run.primary, limit=1)
     metadata = yaml.safe_dump(front(run, name), allow_unicode=True, sort_keys=False, default_flow_style=False, width=10_000)
-    made = Environment(
-        loader=PackageLoader("oneloop.ship"),
-        autoescape=False,  # every value goes through `escape`, which knows Markdown as well as HTML
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else escape(value),
-    )
-    made.filters["count"] = words.count
-    body = made.get_template("card.md").render(
-        name=name,
-        run=run,
-        does=sentence(run),
-        base=base_model(run),
-        headline=headline(run),
-        verdict=verdict(run)["text"],
-        metrics=metric_rows(run),
-        labels=labels(found),
-        weakest=weakest(found),
-        warnings=warnings(run, found),
-        files=files(run),
-        data=data_rows(run),
-        splits=run.split_sizes(),
-        settings=[(key, value) for key, value in portable(settings(run.recipe)) if key not in LEFT_OUT],
-        time=time_rows(run),
-        versions=versions(run),
-        example=fenced(example(run, repo_id), "python"),
-        thresholds=thresholds(run),
+    body = (
+        environment()
+        .get_template("card.md")
+        .render(
+            name=name,
+            run=run,
+            does=sentence(run),
+            base=base_model(run),
+            headline=headline(run),
+            verdict=verdict(run)["text"],
+            metrics=metric_rows(run),
+            labels=labels(found),
+            weakest=weakest(found),
+            warnings=warnings(run, found),
+            files=files(run),
+            data=data_rows(run),
+            splits=run.split_sizes(),
+            settings=[(key, value) for key, value in portable(settings(run.recipe)) if key not in LEFT_OUT],
+            time=time_rows(run),
+            versions=versions(run),
+            example=fenced(example(run, repo_id), "python"),
+            thresholds=thresholds(run),
+        )
     )
     return f"---\n{metadata}---\n\n{body}"
 

@@ -7,6 +7,7 @@ Out: RUN/report.html, no script, no network, every text escaped, committed in on
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ def visible(text: Any) -> str:
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text))
 
 
-def environment(autoescape: bool = True) -> Environment:
-    """The template environment of reports and cards: escaping on, undefined names are errors."""
+@cache
+def environment() -> Environment:
+    """The template environment: escaping on, undefined names are errors."""
     made = Environment(
         loader=PackageLoader("oneloop.ship"),
-        autoescape=autoescape,
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
