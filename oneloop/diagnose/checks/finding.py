@@ -71,13 +71,11 @@ class Finding:
 
 @dataclass
 class Data:
-    """The role rows of each split; `columns` as found in each split's file; `formats` of the files."""
+    """The role rows of each split; `columns` as found in each split's file; `related`: the corpus and queries of a search set."""
 
     splits: dict[str, list[Row]]
     columns: dict[str, list[str]] = field(default_factory=dict)
-    formats: dict[str, str] = field(default_factory=dict)
-    inputs: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
+    related: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def roles(self) -> frozenset[str]:
@@ -86,17 +84,20 @@ class Data:
         for rows in self.splits.values():
             for row in rows:
                 found.update(row)
-        return frozenset(found) - {"id", "row", "file"}
+        return frozenset(found) - {"id", "row", "file", "group"}
 
     @cached_property
     def input_roles(self) -> tuple[str, ...]:
-        """The roles a model reads, in a fixed order: those the task names, else those usually read."""
-        return tuple(role for role in (self.inputs or INPUT_ROLES) if role in self.roles)
+        """The roles a model reads, in a fixed order; of two that say the same, one."""
+        doubled = {"tokens"} if "text" in self.roles else set()
+        doubled |= {"passage"} if {"query", "anchor"} & self.roles else set()
+        return tuple(role for role in INPUT_ROLES if role in self.roles and role not in doubled)
 
     @cached_property
     def target_roles(self) -> tuple[str, ...]:
         """The roles a model learns to say."""
-        return tuple(role for role in (self.targets or TARGET_ROLES) if role in self.roles)
+        further = ("passage",) if "query" in self.roles else ()
+        return tuple(role for role in (*TARGET_ROLES, *further) if role in self.roles)
 
     @cached_property
     def all_rows(self) -> list[Row]:

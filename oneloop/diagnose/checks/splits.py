@@ -1,4 +1,4 @@
-"""What goes wrong between and inside the splits: leaks, copies, contradictions, ids, columns, drift.
+"""What goes wrong between and inside the splits: leaks, copies, contradictions, ids, columns.
 
 In:  `Data`. Out: findings; `leaks` gives the rows of one split that another gives away.
 """
@@ -6,7 +6,6 @@ In:  `Data`. Out: findings; `leaks` gives the rows of one split that another giv
 from __future__ import annotations
 
 import json
-import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,15 +13,13 @@ from typing import Any
 
 from oneloop.diagnose.checks.copies import Copies, normalise
 from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, TEST, TRAIN, VALIDATION, Data, Finding, about, as_text, place, shorten
+from oneloop.errors import did_you_mean
 from oneloop.tasks.base import Row
 
 SPEAKS = 40  # characters from which equal texts without a target are a leak; shorter lines repeat by nature
 VERY_NEAR = 0.9  # similarity from which nearly equal rows make a score doubtful
-FEW = 0.01  # share of rows from which nearly equal ones bias a score
-DRIFT_ROWS = 50  # rows a split needs before its figures are compared
-DRIFT_LABELS = 0.1  # total variation between label shares, beyond what chance explains
-DRIFT_LENGTH = 1.5  # ratio of median lengths
-DRIFT_WORDS = 0.05  # further share of words that training has not seen
+FEW = 0.01  # share of rows from which repetition inside a split is told
+MANY = 0.05  # share of very near rows from which a score is biased
 
 
 @dataclass
@@ -89,11 +86,12 @@ def _leak_findings(data: Data, found: Found, name: str, source: str) -> Iterator
         rows, partners = [found.rows[i] for i, _ in equal], [found.rows[j] for _, j in equal]
         message = f"{{count}} {name} rows ({{share}}) are in {source} too, but for case, spaces and punctuation: {score}"
         shown = [_pair(found, i, j) for i, j in equal]
-        yield about("leaked-rows", BIASES, rows, size, message, remedy, examples=shown, partners=partners, fixable=True, split=name, source=source)
+        more: dict[str, Any] = {"examples": shown, "partners": partners, "source": source}
+        yield about("leaked-rows", BIASES, rows, size, message, remedy, fixable=True, split=name, **more)
     if near:
         rows, partners = [found.rows[i] for i, _, _ in near], [found.rows[j] for _, j, _ in near]
         close = sum(value >= VERY_NEAR for _, _, value in near)
-        severity = BIASES if close >= max(2, FEW * size) else LOOK
+        severity = BIASES if close >= max(2, MANY * size) else LOOK
         message = f"{{count}} {name} rows ({{share}}) are nearly the same as a row of {source} ({close:,} of them at least 90 % alike)"
         shown = [f"{value:.2f} {_pair(found, i, j)}" for i, j, value in sorted(near, key=lambda item: (-item[2], item[0]))]
         similar = {"similarity": [round(value, 3) for _, _, value in near], "source": source}
@@ -118,33 +116,37 @@ def _inside(data: Data, found: Found, name: str) -> Iterator[Finding]:
     first = found.copies.rows_of(positions)
     again = [i for i in positions if first[found.copies.ids[i]] != i]
     targets = tuple(role for role in data.target_roles if role not in data.input_roles)
-    whole = [i for i in again if not targets or target_key(found.rows[i], targets) == target_key(found.rows[first[found.copies.ids[i]]], targets)]
-    shown = [_pair(found, i, first[found.copies.ids[i]]) for i in whole]
+    earlier = {i: first[found.copies.ids[i]] for i in again}
+    whole = [i for i in again if not targets or target_key(found.rows[i], targets) == target_key(found.rows[earlier[i]], targets)]
     if whole:
-        partners = [found.rows[first[found.copies.ids[i]]] for i in whole]
+        shown = [_pair(found, i, earlier[i]) for i in whole]
+        partners = [found.rows[earlier[i]] for i in whole]
         rows = [found.rows[i] for i in whole]
         severity = BIASES if name != TRAIN and len(data.splits) > 1 and len(whole) > 0.05 * size else LOOK
         message = f"{{count}} {name} rows ({{share}}) repeat an earlier row" + (" with the same target" if targets else "")
         remedy = "one copy is enough: --fix removes the others from train" if name == TRAIN else "count them once"
-        yield about("duplicate-rows", severity, rows, size, message, remedy, examples=shown, partners=partners, fixable=name == TRAIN, split=name)
+        more: dict[str, Any] = {"examples": shown, "partners": partners, "fixable": name == TRAIN}
+        yield about("duplicate-rows", severity, rows, size, message, remedy, split=name, **more)
     if len(data.splits) == 1 and len(again) >= max(2, FEW * size):
         sharing = Counter(found.copies.ids[i] for i in positions)
         rows = [found.rows[i] for i in positions if sharing[found.copies.ids[i]] > 1]
         message = "{count} rows ({share}) share their input with another row: a plain random split puts them on both sides and leaks"
         remedy = "split by input (training here keeps equal inputs on one side), never row by row"
-        yield about("repeated-inputs", BIASES, rows, size, message, remedy, examples=[_pair(found, i, first[found.copies.ids[i]]) for i in again], split=name)
+        shown = [_pair(found, i, earlier[i]) for i in again]
+        yield about("repeated-inputs", BIASES, rows, size, message, remedy, examples=shown, split=name)
     near = [i for i in positions if any(j in first for j in found.copies.near.get(found.copies.ids[i], ()))]
     if len(near) >= max(2, FEW * size):
         partners = [found.rows[first[next(j for j in found.copies.near[found.copies.ids[i]] if j in first)]] for i in near]
         message = f"{{count}} {name} rows ({{share}}) are nearly the same as another row of {name}"
         remedy = "look at some: if they are copies with small edits, keep one of each and keep the rest out of test"
         rows = [found.rows[i] for i in near]
-        yield about("near-duplicate-rows", LOOK, rows, size, message, remedy, partners=partners, split=name, examples=[found.texts[i] for i in near])
+        shown = [found.texts[i] for i in near]
+        yield about("near-duplicate-rows", LOOK, rows, size, message, remedy, partners=partners, split=name, examples=shown)
 
 
 def _contradictions(data: Data, found: Found) -> Iterator[Finding]:
     """Equal inputs whose labels, tags, spans or answers differ. Free text (summaries, translations) may well differ."""
-    fixed = tuple(role for role in ("label", "labels", "score", "tags", "spans", "relevance") if role in data.target_roles)
+    fixed = tuple(role for role in ("label", "labels", "score", "tags", "spans") if role in data.target_roles)
     if not fixed:
         return
     groups: dict[int, list[int]] = {}
@@ -182,14 +184,12 @@ def repeated_ids(data: Data) -> Iterator[Finding]:
     if rows:
         message = "{count} rows ({share}) have an id that another row has too"
         remedy = "give every row an id of its own; predictions are matched by it"
-        shown = [f"{row['id']}: {place(row)[0]} {place(row)[1]} and {place(other)[0]} {place(other)[1]}" for row, other in zip(rows, partners)]
+        shown = [f"{row['id']}: {' '.join(map(str, place(row) + ('and',) + place(other)))}" for row, other in zip(rows, partners)]
         yield about("duplicate-ids", LOOK, rows, len(data.all_rows), message, remedy, examples=shown, partners=partners)
 
 
 def column_differences(data: Data) -> Iterator[Finding]:
     """Columns that some splits have and others lack, with the nearest name."""
-    from oneloop.errors import did_you_mean
-
     if len(data.columns) < 2:
         return
     reference = TRAIN if TRAIN in data.columns else next(iter(data.columns))
@@ -203,95 +203,8 @@ def column_differences(data: Data) -> Iterator[Finding]:
                 yield Finding("reordered-columns", LOOK, f"{name} has the columns of {reference} in another order: {', '.join(columns)}",
                               "columns are matched by name; nothing to do if there is a header", split=name)  # fmt: skip
             continue
-        told = [f"'{column}' is missing" + did_you_mean(column, extra) for column in missing] + [f"'{column}' is only there" for column in extra]
+        told = [f"'{column}' is missing" + did_you_mean(column, extra) for column in missing]
+        told += [f"'{column}' is only there" for column in extra]
         severity = BLOCKS if missing and extra else LOOK
         yield Finding("column-differences", severity, f"{name} and {reference} have different columns: in {name} " + ", ".join(told),
                       "rename or add the columns so that the splits agree", len(missing) + len(extra), split=name)  # fmt: skip
-
-
-# ---- drift ------------------------------------------------------------------------------------------------------------
-def drift(data: Data) -> Iterator[Finding]:
-    """Splits whose labels, lengths or words differ from those of training by more than chance and a margin."""
-    if TRAIN not in data.splits:
-        return
-    for name in data.splits:
-        if name == TRAIN or min(len(data.splits[name]), len(data.splits[TRAIN])) < DRIFT_ROWS:
-            continue
-        yield from _label_drift(data, name)
-        yield from _length_drift(data, name)
-        yield from _word_drift(data, name)
-
-
-def labels_of(row: Row) -> list[str]:
-    """The class labels of a row: its label, labels, or the types of its tags and spans."""
-    if "label" in row:
-        return [str(row["label"])]
-    if "labels" in row:
-        return [str(label) for label in row["labels"]]
-    if "tags" in row:
-        return [str(tag).partition("-")[2] or str(tag) for tag in row["tags"] if tag != "O"]
-    return [str(span["label"]) for span in row.get("spans", ())]
-
-
-def _label_drift(data: Data, name: str) -> Iterator[Finding]:
-    left, right = (Counter(label for row in data.splits[split] for label in labels_of(row)) for split in (TRAIN, name))
-    if len(left) < 2 or not right:
-        return
-    n, m = left.total(), right.total()
-    shift = {label: right[label] / m - left[label] / n for label in left | right}
-    distance = sum(map(abs, shift.values())) / 2
-    # expected distance of two samples of one distribution: mean absolute deviation of a binomial share, summed over classes
-    chance = sum((2 / 3.14159 * p * (1 - p) * (1 / n + 1 / m)) ** 0.5 for label in shift for p in [(left[label] + right[label]) / (n + m)]) / 2
-    if distance > DRIFT_LABELS and distance > 2 * chance:
-        most = sorted(shift, key=lambda label: -abs(shift[label]))[:3]
-        told = ", ".join(f"{label} {left[label] / n:.1%} → {right[label] / m:.1%}" for label in most)
-        yield Finding("label-drift", LOOK, f"label shares of {name} differ from train by {distance:.0%} in all: {told}",
-                      "scores per class stay comparable, averages do not: look at macro-F1, or split again by label",
-                      len(data.splits[name]), split=name, numbers={"total_variation": round(distance, 4)})  # fmt: skip
-
-
-def _length_drift(data: Data, name: str) -> Iterator[Finding]:
-    left, right = ([len(text.split()) for text in data.texts[split]] for split in (TRAIN, name))
-    a, b = statistics.median(left), statistics.median(right)
-    if min(a, b) > 0 and max(a, b) / min(a, b) > DRIFT_LENGTH and abs(a - b) >= 3:
-        yield Finding("length-drift", LOOK, f"texts of {name} have {b:g} words in the median, those of train {a:g}",
-                      "check that the splits come from one source and were not cut by length", len(right), split=name,
-                      numbers={"train": a, name: b})  # fmt: skip
-
-
-def _word_drift(data: Data, name: str) -> Iterator[Finding]:
-    """Unseen words of the split against those of every tenth training row, both measured on the rest of training."""
-    train = [text.casefold().split() for text in data.texts[TRAIN][:20_000]]
-    other = [text.casefold().split() for text in data.texts[name][:5_000]]
-    known = {word for i, words in enumerate(train) if i % 10 for word in words}
-
-    def unseen(texts: Sequence[Sequence[str]]) -> float:
-        total = sum(map(len, texts))
-        return sum(word not in known for words in texts for word in words) / total if total else 0.0
-
-    usual, here = unseen(train[::10]), unseen(other)
-    if here > usual + DRIFT_WORDS and here > 1.5 * usual:
-        yield Finding("word-drift", LOOK, f"{here:.0%} of the words of {name} never occur in train; inside train it is {usual:.0%}",
-                      "check that the splits are of one kind; expect a lower score than on texts like train", len(other), here, split=name,
-                      numbers={"usual": round(usual, 4)})  # fmt: skip
-
-
-def sorted_rows(data: Data) -> Iterator[Finding]:
-    """A single file sorted by label or by length: its first and last rows are no fair train and test."""
-    for name, rows in data.splits.items():
-        if len(data.splits) > 1 or len(rows) < 100:
-            continue
-        lengths = [len(text) for text in data.texts[name]]
-        rising = sum(b >= a for a, b in zip(lengths, lengths[1:])) / (len(lengths) - 1)
-        if rising > 0.95 or rising < 0.05:
-            yield _sorted(name, "length", len(rows))
-        labels = [labels_of(row)[0] if "label" in row else None for row in rows]
-        counts: Counter[Any] = Counter(labels)
-        changes = sum(a != b for a, b in zip(labels, labels[1:]))
-        if None not in counts and len(counts) > 1 and changes < 2 * len(counts) and len(rows) > 4 * len(counts):
-            yield _sorted(name, "label", len(rows))
-
-
-def _sorted(name: str, by: str, count: int) -> Finding:
-    return Finding("sorted-rows", LOOK, f"the rows are sorted by {by}: the first rows and the last are different kinds",
-                   "never take the first or last rows as a split; splits made here are drawn by content", count, split=name)  # fmt: skip
