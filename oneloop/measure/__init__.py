@@ -12,6 +12,8 @@ Out: `Statistics`, from which every metric, its 95 % interval and the paired dif
     sentences.py       Unicode words and sentences for ROUGE and lead-3
     ranking.py         nDCG, recall, reciprocal rank, average precision
     evaluate.py        a model and rows to predictions and Statistics
+    lexical.py         BM25, the baseline of search
+    probabilities.py   logits to probabilities, the threshold of a label
     interval.py        the bootstrap, for one run or for the difference of two
     baseline.py        the naive methods a model must beat
     signature.py       the line that says how a score came about

@@ -31,6 +31,7 @@ def single_label(predicted: Sequence[str], gold: Sequence[str], labels: Sequence
     seen = _occurring(table, len(place))
 
     def reduce(lines: np.ndarray) -> dict[str, np.ndarray]:
+        """The lines of one set of rows, (M, S), to metrics."""
         right = lines[:, 2] > 0
         correct, said, true = (_count(column, len(place)) for column in (lines[right, 0], lines[:, 1], lines[:, 0]))
         return {
@@ -58,6 +59,7 @@ def multi_label(predicted: Sequence[Iterable[str]], gold: Sequence[Iterable[str]
     width, classes, seen = len(used), len(set(labels)), len(used)
 
     def reduce(sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Sums over rows, (B, S), to metrics, (B,)."""
         sums = np.asarray(sums, dtype=np.float64)
         correct, said, true = sums[:, :width], sums[:, width : 2 * width], sums[:, 2 * width : 3 * width]
         return {
@@ -75,6 +77,7 @@ def regression(predicted: Sequence[float], gold: Sequence[float]) -> Statistics:
     table = np.column_stack([np.asarray(predicted, dtype=np.float64), np.asarray(gold, dtype=np.float64)]).reshape(-1, 2)
 
     def reduce(lines: np.ndarray) -> dict[str, np.ndarray]:
+        """The lines of one set of rows, (M, S), to metrics."""
         said, true = lines[:, 0], lines[:, 1]
         return {
             "pearson": np.array(_correlation(said, true)),

@@ -148,6 +148,7 @@ def entities(predicted: Sequence[Tags], gold: Sequence[Tags], *, scheme: str | N
         line[6:8] = sum(one == other for one, other in zip(said, true)), len(true)
 
     def reduce(sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Sums over rows, (B, S), to metrics, (B,)."""
         correct, said, true, strict, said_strict, true_strict, right, tags = sums.T
         nothing = said + true == 0
         return {
@@ -178,6 +179,7 @@ def tags(predicted: Sequence[Tags], gold: Sequence[Tags]) -> Statistics:
         line[-2:] = line[:width].sum(), len(true)
 
     def reduce(sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Sums over rows, (B, S), to metrics, (B,)."""
         scores = ratio(2 * sums[:, :width], sums[:, width : 2 * width] + sums[:, 2 * width : 3 * width])
         present = (~np.isnan(scores)).sum(axis=1)
         return {"accuracy": ratio(sums[:, -2], sums[:, -1]), "macro_f1": ratio(np.nansum(scores, axis=1), present)}

@@ -55,6 +55,7 @@ def rouge(predicted: Sequence[str], gold: Sequence[Reference], *, stem: bool = F
         line[:4] = [100 * found[name].fmeasure for name in ROUGE]
 
     def reduce(sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Sums over rows, (B, S), to metrics, (B,)."""
         return {name: ratio(sums[:, i], sums[:, 4]) for i, name in enumerate(ROUGE)}
 
     stems = "porter" if stem else "none"
@@ -76,6 +77,7 @@ def bleu(predicted: Sequence[str], gold: Sequence[Reference], *, language: str =
     order = metric.max_ngram_order
 
     def reduce(sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Sums over rows, (B, S), to metrics, (B,)."""
         found = np.full(len(sums), np.nan)
         for i, line in enumerate(np.rint(sums).astype(np.int64).tolist()):
             if line[-1]:
@@ -94,6 +96,7 @@ def chrf(predicted: Sequence[str], gold: Sequence[Reference]) -> Statistics:
     beta = float(metric.beta) ** 2
 
     def reduce(sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Sums over rows, (B, S), to metrics, (B,)."""
         said, true, match = (sums[:, i:-1:3] for i in range(3))
         known = (said > 0) & (true > 0)  # orders longer than either side are left out, as sacrebleu's effective order does
         orders = known.sum(axis=1)

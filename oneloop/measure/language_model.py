@@ -36,6 +36,7 @@ def language_model(nll: Sequence[float], tokens: Sequence[float], byte_counts: S
     table = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns]).reshape(-1, len(columns))
 
     def reduce(sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Sums over rows, (B, S), to metrics, (B,)."""
         mean = ratio(sums[:, 0], sums[:, 1])
         with np.errstate(over="ignore"):
             found = {"loss": mean, "perplexity": np.exp(mean)}

@@ -64,6 +64,7 @@ def squad(predicted: Sequence[str], gold: Sequence[Sequence[str]], *, version: s
         line[:] = *one_question(said, answers, version), 1.0
 
     def reduce(sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Sums over rows, (B, S), to metrics, (B,)."""
         return {"exact_match": ratio(sums[:, 0], sums[:, 2]), "f1": ratio(sums[:, 1], sums[:, 2])}
 
     return Statistics(table, reduce, signature=f"squad:{version}|references:max")
