@@ -51,30 +51,29 @@ def words_of(row: Row, level: str = "words") -> Words:
     return Words([row["text"][start:end] for start, end in places], places, row["text"])
 
 
-def gold_tags(row: Row, level: str, known: Sequence[str]) -> list[str] | None:
-    """The tags of the row's words in IOB2, as a model learns them; None where the row has none.
+def gold_tags(row: Row, marked: Words, known: Sequence[str]) -> list[str] | None:
+    """The tags of the row's words in IOB2, as a model learns them; None where the row has neither tags nor spans.
 
     Tags that are in `known` stay as they are; other spellings of entities (IOB1, BIOES, lower case) are read by
     conlleval's rules. A word that a span covers in part takes its tag whole.
     """
-    if "tokens" in row:
-        tags = row.get("tags")
-        return None if tags is None else list(tags) if set(known).issuperset(tags) else as_iob2(tags)
-    if "spans" not in row:
-        return None
-    return cover(split_words(row["text"], level), without_overlaps(row["text"], row["spans"])[0])
+    if "tags" in row:
+        return list(row["tags"]) if set(known).issuperset(row["tags"]) else as_iob2(row["tags"])
+    if "spans" in row:
+        return cover(marked.places, without_overlaps(marked.text, row["spans"])[0])
+    return None
 
 
 def tags_to_score(row: Row, level: str, predicted: Sequence[str], known: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(predicted, gold) tags on the same words. Words of a text are split where a gold span starts or ends inside one, so
-    that an entity counts as found only if its characters are exactly those of the span."""
-    if "tokens" in row:
-        return list(predicted), gold_tags(row, level, known) or []
-    words = split_words(row["text"], level)
-    pieces, gold = tag_words(row["text"], without_overlaps(row["text"], row["spans"])[0], words)
+    """(predicted, gold) tags on the same words. Words are split where a gold span starts or ends inside one, so that an
+    entity counts as found only if its characters are exactly those of the span."""
+    marked = words_of(row, level)
+    if "tags" in row:
+        return list(predicted), gold_tags(row, marked, known) or []
+    pieces, gold = tag_words(marked.text, without_overlaps(marked.text, row["spans"])[0], marked.places)
     said, position = [], -1
     for start, _ in pieces:
-        if position + 1 < len(words) and words[position + 1][0] == start:
+        if position + 1 < len(predicted) and marked.places[position + 1][0] == start:
             position += 1
             said.append(predicted[position])
         else:
@@ -88,10 +87,12 @@ def other_scheme(tags: Sequence[str]) -> bool:
 
 
 def misfits(rows: Sequence[Row]) -> list[Problem]:
-    """Rows whose tags are not as many as their words, and spans that do not lie inside their text."""
+    """Rows without words, with another number of tags than of words, and spans that do not lie inside their text."""
     found = []
     for row in rows:
         file, number = str(row.get("file", "")), row.get("row")
+        if "tokens" not in row and "text" not in row:
+            found.append(Problem("there are neither words nor a text", "fill in tokens or text", file, number))
         if "tokens" in row and "tags" in row and len(row["tokens"]) != len(row["tags"]):
             what = f"{len(row['tokens'])} words but {len(row['tags'])} tags"
             found.append(Problem(what, "give every word exactly one tag", file, number, column="tags"))
@@ -116,7 +117,7 @@ def prepared(rows: Sequence[Row]) -> tuple[list[Row], list[str], list[Problem]]:
     moved = dropped = 0
     found = []
     for row in rows:
-        if row.get("spans") and "text" in row and "tokens" not in row:
+        if row.get("spans") and "text" in row:
             kept, over = without_overlaps(row["text"], row["spans"])
             dropped += len(over)
             moved += sum(span not in row["spans"] for span in kept)

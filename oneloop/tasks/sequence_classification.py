@@ -10,7 +10,6 @@ fits into half of one, else both move along together.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -222,10 +221,8 @@ class SequenceClassification(Task):
 
     def baseline(self, train: Sequence[Row], rows: Sequence[Row]) -> tuple[str, list[Prediction]] | None:
         """The most frequent label or label set of the training rows; for numbers their mean."""
+        from oneloop.measure.baseline import majority_class, majority_labels, mean_value
+
         if self.kind == "regression":
-            return "mean", [{"value": float(np.mean([row["score"] for row in train]))} for _ in rows]
-        common = Counter(tuple(self._gold(row)) for row in train).most_common(1)[0][0]
-        shares = Counter(name for row in train for name in self._gold(row))
-        scores = {name: shares[name] / len(train) for name in self.labels}
-        said = {"labels": list(common)} if self.kind == "multi" else {"label": common[0]}
-        return "majority", [said | {"scores": scores} for _ in rows]
+            return mean_value(train, rows)
+        return majority_labels(train, rows) if self.kind == "multi" else majority_class(train, rows)

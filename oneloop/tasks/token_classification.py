@@ -10,8 +10,7 @@ the row's text; in a row that has only words, in the words joined by single spac
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import mul
 from typing import TYPE_CHECKING, Any
 
@@ -133,10 +132,11 @@ class TokenClassification(Task):
         from oneloop.encode.words import continuations
 
         place = {name: i for i, name in enumerate(self.labels)}
-        gold = [gold_tags(row, self.level, self.labels) for row in rows]
+        marked = [words_of(row, self.level) for row in rows]
+        gold = [gold_tags(row, item, self.labels) for row, item in zip(rows, marked)]
         ids = [None if tags is None else [place.get(tag, IGNORE) for tag in tags] for tags in gold]
         later = continuations(self.labels) if self.settings["label_pieces"] == "all" else None
-        words = [words_of(row, self.level).words for row in rows]
+        words = [item.words for item in marked]
         return window_words(words, ids, later, tokenizer, self.settings.get("max_length"), self.settings.get("stride"))
 
     # ---- tags and spans -----------------------------------------------------------------------------
@@ -191,23 +191,12 @@ class TokenClassification(Task):
 
     def baseline(self, train: Sequence[Row], rows: Sequence[Row]) -> tuple[str, list[Prediction]] | None:
         """Every word gets the tag it has most often in the training rows; unknown words the tag that is most frequent of all."""
-        from oneloop.encode.marked import words_of
-
-        counts: dict[str, Counter[str]] = {}
-        for word, tag in self._tagged(train):
-            counts.setdefault(word, Counter())[tag] += 1
-        usual = {word: found.most_common(1)[0][0] for word, found in counts.items()}
-        rest = sum(counts.values(), Counter()).most_common(1)[0][0] if counts else OUTSIDE
-        predictions = []
-        for row in rows:
-            marked = words_of(row, self.level)
-            said = [usual.get(word, rest) for word in marked.words]
-            predictions.append(self._predict(marked, said, [1.0] * len(said), [1.0] * len(said)))
-        return "most-frequent-tag", predictions
-
-    def _tagged(self, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
-        """Every word of the rows with its tag."""
         from oneloop.encode.marked import gold_tags, words_of
+        from oneloop.measure.baseline import most_frequent_tag
 
-        for row in rows:
-            yield from zip(words_of(row, self.level).words, gold_tags(row, self.level, self.labels) or ())
+        marked = [words_of(row, self.level) for row in rows]
+        learned = [(words_of(row, self.level), row) for row in train]
+        tagged = [{"tokens": item.words, "tags": gold_tags(row, item, self.labels)} for item, row in learned]
+        name, said = most_frequent_tag(tagged, [{"tokens": item.words} for item in marked])
+        ones = [[1.0] * len(item.words) for item in marked]
+        return name, [self._predict(item, line["tags"], one, one) for item, line, one in zip(marked, said, ones)]
