@@ -104,9 +104,9 @@ def test_join_keeps_the_metrics_of_both():
 
 def test_many_columns_are_fast():
     table = np.random.default_rng(8).random((10_000, 250))
-    started = time.perf_counter()
+    started = time.process_time()
     interval(Statistics(table, lambda sums: {"a": sums[:, 0] / sums[:, 1]}))
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 def test_paired_difference_is_second_minus_first_and_sharper_than_two_intervals():
