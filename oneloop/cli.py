@@ -130,6 +130,8 @@ def diagnose_command(
     quiet: Quiet = False,
 ) -> None:
     """Which task is this? Names it, says why, and what to run next."""
+    if statement is None and data is None and batch is None:
+        raise typer.BadParameter("say what you want to do, or name a file with --data", param_hint="STATEMENT")
     from oneloop.diagnose import batch as diagnose_batch
     from oneloop.diagnose import diagnose
 
@@ -137,8 +139,6 @@ def diagnose_command(
         for line in diagnose_batch(batch):
             say(console.dump_line(line))
         return
-    if statement is None and data is None:
-        raise typer.BadParameter("say what you want to do, or name a file with --data", param_hint="STATEMENT")
     found = diagnose(statement, data)
     if out is not None:
         found.write_recipe(out)
@@ -160,11 +160,11 @@ def check_command(
 
 
 # ---- train ----------------------------------------------------------------------------------------
-def train_command(recipe: list[str], json: bool, quiet: bool, settings: list[str], **fields: Any) -> None:
+def train_command(recipe: list[str] | None, settings: list[str] | None, json: bool, quiet: bool, **fields: Any) -> None:
     """Train on your data: the recipe's settings, the flags over them. Writes a run folder."""
-    paths, extra = extra_flags(recipe)
+    paths, extra = extra_flags(recipe or [])
     given = {name: value for name, value in fields.items() if value not in (None, [])}
-    given |= {spelled(name): value for name, value in [*extra, *map(parse_set, settings)]}
+    given |= {spelled(name): value for name, value in [*extra, *map(parse_set, settings or [])]}
     with console.Progress(quiet) as progress:
         result = oneloop.train(paths[0] if paths else None, on_event=progress, **given)
     answer(result.metrics, json, lambda: f"{console.score_table(result.metrics)}\nrun: {result.path}")
