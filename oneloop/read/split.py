@@ -11,16 +11,16 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oneloop import keyed
 from oneloop.errors import DataError
-from oneloop.tasks.base import Row
+from oneloop.tasks.base import Column, Row
 
-SHARE = 0.1  # of the rows of the file that is split, for each split that is made
+SHARES = (0.8, 0.1, 0.1)  # training, validation, test
 LabelOf = Callable[[Row], Any]
 CONTENT = ("text", "text_pair", "tokens", "question", "context", "document", "source", "query", "anchor", "prompt", "messages")
 CONTENT += ("instruction", "input")
@@ -28,12 +28,19 @@ CONTENT += ("instruction", "input")
 
 @dataclass
 class SplitRecord:
-    """What was done. made: in words, "" if every split was given. sizes: rows of each split. notes: what was special."""
+    """What was done. made: in words, "" if every split was given (the record is then false). sizes: rows of each split.
+    notes: what was special."""
 
     made: str = ""
     seed: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.made)
+
+    def __str__(self) -> str:
+        return "; ".join([self.made, *self.notes]) if self.made else "every split was given"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -59,10 +66,14 @@ def make_splits(
     seed: int,
     label_of: LabelOf | None = None,
     text_of: LabelOf | None = None,
+    columns: Sequence[Column] = (),
+    shares: Sequence[float] = SHARES,
 ) -> tuple[dict[str, list[Row]], SplitRecord]:
     """Train, validation and test from what is there.
 
-    Only train: 80/10/10. Train and test: 10 % of train becomes validation. Train and validation: stays, there is no test.
+    Only train: 80/10/10, or other `shares` (train, validation, test; sum 1). Train and test: 10 % of train (the share of
+    validation) becomes validation. Train and validation: stays, there is no test. columns: the task's; they say which role
+    is the label to stratify by and which roles are the input where label_of and text_of do not.
     label_of(row): a class name, several of them, or None, for stratifying. text_of(row): what makes two rows near-identical
     (default: the role that holds the input). Two rows give train and validation; a single row stays train.
     """
@@ -70,14 +81,14 @@ def make_splits(
     if "train" not in given:
         raise DataError("there are no training rows", expected="rows in train", fix="name a file as train")
     record = SplitRecord(seed=seed)
-    wanted = [split for split in ("validation", "test") if split not in given]
-    if "validation" in given:
-        wanted = []
+    share = dict(zip(("validation", "test"), shares[1:]))
+    wanted = {} if "validation" in given else {split: share[split] for split in share if split not in given and share[split] > 0}
     result = dict(given)
     if wanted:
-        parts = divide(given["train"], wanted, seed=seed, label_of=label_of, text_of=text_of or content, notes=record.notes)
-        result |= parts
-        one = "80/10/10" if len(wanted) == 2 else "10 % of train becomes validation"
+        label_of, text_of = label_of or _label_of(columns), text_of or _text_of(columns)
+        result |= divide(given["train"], wanted, seed=seed, label_of=label_of, text_of=text_of, notes=record.notes)
+        percent = [f"{round(100 * part, 1):g}" for part in shares]
+        one = "/".join(percent) if "test" not in given else f"{percent[1]} % of train becomes validation"
         record.made = f"{one}, by hash(seed {seed}, content)" + (", stratified by label" if label_of else "")
     elif "test" not in given:
         record.notes.append("there is no test split; scores on validation rows that chose the model say so")
@@ -88,20 +99,46 @@ def make_splits(
 
 def divide(
     rows: Sequence[Row],
-    wanted: Sequence[str],
+    wanted: Mapping[str, float],
     *,
     seed: int,
     label_of: LabelOf | None = None,
     text_of: LabelOf | None = None,
     notes: list[str] | None = None,
 ) -> dict[str, list[Row]]:
-    """`rows` cut into train and each split in `wanted` (10 % each, at least one row where there are enough)."""
+    """`rows` cut into train and each split in `wanted` (its share of the rows, at least one row where there are enough)."""
     notes = [] if notes is None else notes
     groups = _groups(rows, seed, text_of or content, notes)
     _label(groups, rows, label_of, notes)
-    sides = _assign(groups, list(wanted), notes)
+    sides = _assign(groups, dict(wanted), notes)
     side_of = {index: side for group, side in zip(groups, sides) for index in group.rows}
     return {split: [row for i, row in enumerate(rows) if side_of[i] == split] for split in ("train", *wanted)}
+
+
+def _label_of(columns: Sequence[Column]) -> LabelOf | None:
+    """What to stratify by: the label or labels of a task, the types among its tags or spans; None for other targets."""
+    roles = [column.role for column in columns if column.target and column.role in ("label", "labels", "tags", "spans")]
+    if not roles:
+        return None
+
+    def label_of(row: Row) -> Any:
+        for role in roles:
+            value = row.get(role)
+            if role in ("label", "labels") and value is not None:
+                return value
+            if role == "tags" and value is not None:
+                return sorted({tag.partition("-")[2] or tag for tag in value if tag != "O"})
+            if role == "spans" and value is not None:
+                return sorted({span["label"] for span in value})
+        return None
+
+    return label_of
+
+
+def _text_of(columns: Sequence[Column]) -> LabelOf:
+    """The input text of a task's rows: all its roles that are not predicted."""
+    inputs = [column.role for column in columns if not column.target]
+    return lambda row: content({role: row[role] for role in inputs if role in row} or row)
 
 
 def content(row: Row) -> str:
@@ -190,50 +227,45 @@ def _label(groups: list[Group], rows: Sequence[Row], label_of: LabelOf | None, n
         notes.append(f"{len(single)} labels have one example (or one group of repeats); it stays in train: {shown}")
 
 
-def _assign(groups: list[Group], wanted: list[str], notes: list[str]) -> list[str]:
+def _assign(groups: list[Group], wanted: dict[str, float], notes: list[str]) -> list[str]:
     """The split of each group. Large groups and lone labels stay in train where enough others are left."""
     total = sum(group.size for group in groups)
-    target = _target(total, len(groups), len(wanted))
-    if target == 0:
-        notes.append("too few rows to make any further split" if total < 2 else "too few rows for a test split")
-        wanted = wanted[:1] if len(groups) >= 2 else []
-        target = 1 if wanted else 0
+    if len(groups) <= len(wanted):
+        notes.append("too few rows to make any further split" if len(groups) < 2 else "too few rows for a test split")
+        wanted = dict(list(wanted.items())[:1]) if len(groups) >= 2 else {}
+    if not wanted:
+        return ["train"] * len(groups)
+    target = {split: max(1, round(total * share)) for split, share in wanted.items()}
     size = Counter(group.label for group in groups)
     lone = {label for label, count in size.items() if count == 1 and len(size) > 1}
-    movable = [i for i, group in enumerate(groups) if group.size <= max(1, target // 2) and group.label not in lone]
-    need = target * len(wanted)
-    if sum(groups[i].size for i in movable) < 2 * need or len(movable) < len(wanted) + 1:
-        return _fill(groups, wanted, target)
-    return _sampled(groups, movable, wanted, target)
+    small = max(1, min(target.values()) // 2)
+    movable = [i for i, group in enumerate(groups) if group.size <= small and group.label not in lone]
+    if sum(groups[i].size for i in movable) < 1.25 * sum(target.values()) or len(movable) <= len(wanted):
+        return _fill(groups, target)
+    return _sampled(groups, movable, target)
 
 
-def _target(total: int, groups: int, splits: int) -> int:
-    if groups <= splits:
-        return 0
-    return max(1, round(total * SHARE))
-
-
-def _sampled(groups: list[Group], movable: list[int], wanted: list[str], target: int) -> list[str]:
+def _sampled(groups: list[Group], movable: list[int], target: dict[str, int]) -> list[str]:
     """Systematic sampling: groups in line by class, then hash; every split takes one whenever its share has grown to that.
     So each class gives each split its share, to within one. The first group of a class is never taken."""
     sides = ["train"] * len(groups)
     pool = sum(groups[i].size for i in movable)
     line = sorted(movable, key=lambda i: (keyed.key("class", groups[i].label), groups[i].place))
-    grown = dict.fromkeys(wanted, pool // 2)
+    grown = dict.fromkeys(target, pool // 2)
     seen: set[str] = set()
     for i in line:
         group = groups[i]
-        for split in wanted:
-            grown[split] += group.size * target
+        for split in target:
+            grown[split] += group.size * target[split]
         if group.label not in seen:
             seen.add(group.label)
             continue
-        ready = [split for split in wanted if grown[split] >= group.size * pool]
+        ready = [split for split in target if grown[split] >= group.size * pool]
         if ready:
             split = max(ready, key=lambda name: (grown[name], name == "test"))
             sides[i] = split
             grown[split] -= group.size * pool
-    return _none_empty(groups, sides, wanted, line)
+    return _none_empty(groups, sides, list(target), line)
 
 
 def _none_empty(groups: list[Group], sides: list[str], wanted: list[str], line: list[int]) -> list[str]:
@@ -246,21 +278,21 @@ def _none_empty(groups: list[Group], sides: list[str], wanted: list[str], line: 
     return sides
 
 
-def _fill(groups: list[Group], wanted: list[str], target: int) -> list[str]:
+def _fill(groups: list[Group], target: dict[str, int]) -> list[str]:
     """For few or large groups: in hash order, each split takes whole groups until it has its share; train keeps the rest."""
     sides = ["train"] * len(groups)
     total = sum(group.size for group in groups)
     counts = Counter(group.label for group in groups)
-    for split in reversed(wanted):
+    for split in reversed(target):
         free = [i for i, side in enumerate(sides) if side == "train"]
         taken = 0
         for i in sorted(free, key=lambda i: (counts[groups[i].label] == 1 and len(counts) > 1, groups[i].place)):
             left = sum(groups[j].size for j, side in enumerate(sides) if side == "train") if taken == 0 else total
-            if taken + groups[i].size <= max(target * 1.5, 1) and left > groups[i].size:
+            if taken + groups[i].size <= max(target[split] * 1.5, 1) and left > groups[i].size:
                 sides[i] = split
                 taken += groups[i].size
                 counts[groups[i].label] -= 1
-            if taken >= target:
+            if taken >= target[split]:
                 break
         if not taken and len(free) > 1:
             sides[min(free, key=lambda i: (groups[i].size, groups[i].place))] = split
