@@ -105,6 +105,7 @@ class Recipe(BaseModel):
     )
     workers: int = setting(0, "Processes that prepare batches beside the training.", "a whole number, at least 0", ge=0)
     lora: int | bool = setting(False, "Train a LoRA adapter.", "false, true or its rank")
+    merge: bool = setting(False, "Merge the adapter into the saved model.", "true or false")
 
     # ---- when it looks
     metric: str | None = setting(None, "Metric that chooses the best model; the task's own when absent.", "a key of metrics.json")
@@ -322,6 +323,8 @@ def check_together(recipe: Recipe, where: Where) -> None:
         what = f"'stride' is {recipe.stride} and 'max_length' is {recipe.max_length}"
         expected = "windows that share fewer tokens than they hold"
         raise RecipeError(what, where=where("stride"), expected=expected, fix=f"stride: {recipe.max_length // 3}")
+    if recipe.merge and not recipe.lora:
+        raise RecipeError("'merge' merges an adapter, and 'lora' is false", where=where("merge"), expected="an adapter", fix="lora: true")
     if recipe.patience and recipe.evaluate_every == 0:
         what = "'patience' counts evaluations, and 'evaluate_every' is 0"
         raise RecipeError(what, where=where("patience"), expected="evaluations while training", fix="evaluate_every: epoch")

@@ -283,6 +283,7 @@ def test_a_value_out_of_range_is_named_with_what_is_expected(name: str, value: o
 
 def test_settings_that_contradict() -> None:
     assert "'stride' is 128 and 'max_length' is 128" in error(stride=128, max_length=128)
+    assert "'merge' merges an adapter" in error(merge=True)
     assert "'patience' counts evaluations" in error(patience=2, evaluate_every=0)
     assert "'epochs' and 'num_train_epochs' set the same thing, to 1 and 2" in error(epochs=1, num_train_epochs=2)
     assert load_recipe(epochs=1, num_train_epochs=1).epochs == 1
