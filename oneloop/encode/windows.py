@@ -16,6 +16,7 @@ from oneloop.encode.tokenize import thread_copy
 from oneloop.errors import ModelError, RecipeError
 
 MAX_LENGTH = 512  # tokens of an input where neither the recipe nor the tokenizer names a limit; what BERT-like encoders take
+UNKNOWN_LENGTH = 10**30  # what Hugging Face writes where the limit of a tokenizer is not known
 
 
 def windows(length: int, size: int, stride: int) -> list[tuple[int, int]]:
@@ -164,6 +165,7 @@ def _parts(encoding: Any) -> tuple[tuple[list[int], list[int]], ...]:
 
 def input_length(tokenizer: Any, max_length: int | None) -> int:
     """Tokens of one input, special tokens included: what the recipe says, but never more than the tokenizer's limit."""
-    limit = getattr(tokenizer, "model_max_length", None) or MAX_LENGTH
-    limit = MAX_LENGTH if limit > 1_000_000 else int(limit)  # Hugging Face writes 1e30 for "not known"
-    return min(max_length, limit) if max_length else min(limit, MAX_LENGTH)
+    limit = getattr(tokenizer, "model_max_length", None) or UNKNOWN_LENGTH
+    if max_length is None:
+        return min(int(limit), MAX_LENGTH)
+    return int(min(max_length, limit))
