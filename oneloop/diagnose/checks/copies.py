@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oneloop.diagnose.checks.finding import INPUT_ROLES, input_text
+from oneloop.diagnose.checks.finding import Data, as_text, input_text
 from oneloop.keyed import generator
 from oneloop.tasks.base import Row
 
@@ -164,16 +164,28 @@ class Copies:
     near: dict[int, dict[int, float]]
 
     @classmethod
-    def of(cls, texts: Sequence[str], *, nearly: bool = True) -> Copies:
-        """Find the copies among `texts`; nearly: also those that differ in a few characters or words."""
-        numbers: dict[str, int] = {}
-        ids = [numbers.setdefault(normalise(text[:READ]), len(numbers)) for text in texts]
-        keys = list(numbers)
+    def of(cls, texts: Sequence[str], within: Sequence[str] | None = None, *, nearly: bool = True) -> Copies:
+        """Find the copies among `texts`; nearly: also those that differ in a few characters or words.
+
+        within: what must be the same besides (the context of a question, the instruction of an input), one for each text.
+        """
+        words: dict[str, int] = {}
+        of_text = [words.setdefault(normalise(text[:READ]), len(words)) for text in texts]
+        keys = list(words)
+        beside = [normalise(other[:READ]) for other in within] if within is not None else [""] * len(texts)
+        numbers: dict[tuple[int, str], int] = {}
+        ids = [numbers.setdefault(pair, len(numbers)) for pair in zip(of_text, beside)]
+        members: dict[int, list[tuple[str, int]]] = {}
+        for (text, other), number in numbers.items():
+            members.setdefault(text, []).append((other, number))
         near: dict[int, dict[int, float]] = {}
         for i, j, value in near_pairs(keys) if nearly else ():
-            near.setdefault(i, {})[j] = value
-            near.setdefault(j, {})[i] = value
-        return cls(keys, ids, near)
+            others = dict(members[j])
+            for other, number in members[i]:
+                if other in others:
+                    near.setdefault(number, {})[others[other]] = value
+                    near.setdefault(others[other], {})[number] = value
+        return cls([keys[text] for text, _ in numbers], ids, near)
 
     def rows_of(self, rows: Sequence[int]) -> dict[int, int]:
         """For each id, the first of the given rows that has it."""
@@ -183,14 +195,24 @@ class Copies:
         return first
 
 
+def input_parts(rows: Sequence[Row], roles: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """(the input role that differs most between rows, what the other input roles say): of question and context, prompt and
+    system text, or the texts of a pair, only the first may be nearly the same while the others must be the same."""
+    if len(roles) < 2:
+        return [input_text(row, roles) for row in rows], None
+    telling = max(roles, key=lambda role: len({as_text(row.get(role))[:200] for row in rows}))
+    others = tuple(role for role in roles if role != telling)
+    return [as_text(row.get(telling)) for row in rows], [input_text(row, others) for row in rows]
+
+
 def leaked(test_rows: Sequence[Row], train_rows: Sequence[Row], *, nearly: bool = True, roles: Sequence[str] | None = None) -> set[int]:
     """Positions in `test_rows` of rows that a training row gives away: the same input, or (nearly) almost the same.
 
-    roles: the input roles compared; all that the rows have by default. Score once on all rows and once without these.
+    roles: the input roles compared; by default all that the rows have. Score once on all rows and once without these.
     """
-    present = {role for row in (*test_rows[:100], *train_rows[:100]) for role in row}
-    read = tuple(roles) if roles else tuple(role for role in INPUT_ROLES if role in present)
-    copies = Copies.of([input_text(row, read) for row in (*train_rows, *test_rows)], nearly=nearly)
+    both = [*train_rows, *test_rows]
+    read = tuple(roles) if roles else Data({"": both}).input_roles
+    copies = Copies.of(*input_parts(both, read), nearly=nearly)
     seen = set(copies.ids[: len(train_rows)])
     return {
         position

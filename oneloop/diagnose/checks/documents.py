@@ -5,12 +5,13 @@ In:  `Data` with a bare `text`, or `prompt` and `completion`, `instruction` and 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from oneloop.diagnose.checks.copies import normalise
-from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, Data, Finding, about, place, shorten
+from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, Data, Finding, about, brief, shorten
 from oneloop.diagnose.profile import looks_like_code
 from oneloop.tasks.base import Row
 
@@ -210,12 +211,14 @@ def _chats(rows: Sequence[Row]) -> Iterator[Finding]:
         if kind == "chat-without-answer" and len(found) == len(rows):
             severity = BLOCKS
         several = [row for row, _ in found.values()]
-        shown = [f"{place(row)[0]} {place(row)[1]}: {told}" for row, told in found.values()]
+        shown = [f"{brief(row)[0]} {brief(row)[1]}: {told}" for row, told in found.values()]
         yield about(kind, severity, several, len(rows), f"{{count}} chats ({{share}}) {what}", remedy, examples=shown)
     said = []
     for row in rows:
         turns = row["messages"]
         said += [
-            (row, str(a.get("content", "")), str(b.get("content", ""))) for a, b in zip(turns, turns[1:]) if b.get("role") == "assistant"
+            (row, str(a.get("content", "")), str(b.get("content", "")))
+            for a, b in itertools.pairwise(turns)
+            if b.get("role") == "assistant"
         ]
     yield from _answer_texts(said, len(said))

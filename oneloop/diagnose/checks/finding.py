@@ -136,6 +136,19 @@ def place(row: Row) -> tuple[str, int]:
     return str(row.get("file", "")), int(row.get("row", 0))
 
 
+def brief(row: Row) -> tuple[str, int]:
+    """Where a row stands, the file without its folders."""
+    file, number = place(row)
+    return file.replace("\\", "/").rsplit("/", 1)[-1], number
+
+
+def one(text: str) -> str:
+    """A sentence about one thing that was written for many: `1 row (3 %) has …`."""
+    text = re.sub(r"^1 (\w+)ies\b|^1 (\w+)s\b", lambda match: f"1 {match[1]}y" if match[1] else f"1 {match[2]}", text)
+    verbs = {"have": "has", "are": "is", "repeat": "repeats", "share": "shares", "write": "writes", "count": "counts", "read": "reads"}
+    return re.sub(r"^(1 .{0,40}?)\b(have|are|repeat|share|write|count|read)\b", lambda match: match[1] + verbs[match[2]], text)
+
+
 def shorten(text: str, limit: int = EXAMPLE) -> str:
     """A text on one line, at most `limit` characters, invisible characters spelled out."""
     visible = {"\n": "⏎", "\t": "→"}
@@ -166,6 +179,7 @@ def about(
     """A finding about rows. `{count}` and `{share}` in the message are filled in; share = rows / `of`."""
     count = len(rows)
     filled = message.replace("{count}", f"{count:,}").replace("{share}", percent(count, of))
+    filled = one(filled) if count == 1 else filled
     return Finding(
         kind, severity, filled, remedy, count, count / of if of else None, [place(row) for row in rows], [place(row) for row in partners],
         [shorten(text) for text, _ in zip(examples, range(SHOWN_ROWS))], split, fixable, numbers,

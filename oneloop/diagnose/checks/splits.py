@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oneloop.diagnose.checks.copies import Copies, normalise
-from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, TEST, TRAIN, VALIDATION, Data, Finding, about, as_text, place, shorten
+from oneloop.diagnose.checks.copies import Copies, input_parts, normalise
+from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, TEST, TRAIN, VALIDATION, Data, Finding, about, as_text, brief, shorten
 from oneloop.errors import did_you_mean
 from oneloop.tasks.base import Row
 
@@ -42,7 +42,7 @@ class Found:
                     rows.append(row)
                     names.append(name)
                     texts.append(text)
-        return cls(rows, names, texts, Copies.of(texts))
+        return cls(rows, names, texts, Copies.of(*input_parts(rows, data.input_roles)))
 
     def of_split(self, name: str) -> list[int]:
         """Positions of the rows of one split."""
@@ -99,7 +99,7 @@ def _leak_findings(data: Data, found: Found, name: str, source: str) -> Iterator
 
 
 def _pair(found: Found, i: int, j: int) -> str:
-    (file, row), (other, number) = place(found.rows[i]), place(found.rows[j])
+    (file, row), (other, number) = brief(found.rows[i]), brief(found.rows[j])
     same = "" if normalise(found.texts[i]) == normalise(found.texts[j]) else f" ~ {shorten(found.texts[j], 40)}"
     return f"{file} {row} = {other} {number}: {shorten(found.texts[i], 40)}{same}"
 
@@ -184,7 +184,7 @@ def repeated_ids(data: Data) -> Iterator[Finding]:
     if rows:
         message = "{count} rows ({share}) have an id that another row has too"
         remedy = "give every row an id of its own; predictions are matched by it"
-        shown = [f"{row['id']}: {' '.join(map(str, place(row) + ('and',) + place(other)))}" for row, other in zip(rows, partners)]
+        shown = [f"{row['id']}: {' '.join(map(str, (*brief(row), 'and', *brief(other))))}" for row, other in zip(rows, partners)]
         yield about("duplicate-ids", LOOK, rows, len(data.all_rows), message, remedy, examples=shown, partners=partners)
 
 

@@ -107,16 +107,16 @@ KINDS = (
     Kind("no-words", LOOK, is_wordless, "have no letter and no digit in {role}: emoji or punctuation alone", "check that the model should learn from them"),
     Kind("lone-surrogates", BLOCKS, SURROGATE.search, "have half a character in {role} (a lone surrogate), which no tokenizer takes",
          "export the data again as UTF-8; --fix replaces them by \ufffd", True, False),
-    Kind("control-characters", LOOK, CONTROL.search, "have control characters in {role}", "--fix removes them (clean: control)", True),
+    Kind("control-characters", LOOK, CONTROL.search, "have control characters in {role}", "--fix removes them (clean: strip-control)", True),
     Kind("zero-width-characters", LOOK, _invisible, "have zero-width characters in {role}: words that look alike differ",
-         "--fix removes them (clean: invisible)", True, False),
+         "--fix removes them (clean: strip-zero-width)", True, False),
     Kind("bidi-controls", LOOK, BIDI.search, "have characters in {role} that turn the reading direction: what is shown is not what is read",
          "--fix removes them; look at these rows, they can hide text", True, False),
     Kind("replacement-characters", LOOK, lambda text: "\ufffd" in text, "have \ufffd in {role}: characters lost in an earlier conversion",
          "read the original again in its own encoding; they cannot be restored", False, False),
-    Kind("mojibake", LOOK, _mojibake, "have UTF-8 read in a wrong encoding in {role} (cafÃ© for café)", "--fix restores them (clean: mojibake)", True, False),
-    Kind("html-tags", LOOK, TAG.search, "have HTML tags in {role}", "remove them (clean: html), unless the markup matters"),
-    Kind("html-entities", LOOK, ENTITY.search, "have HTML entities in {role} (&amp; for &)", "--fix writes the characters (clean: unescape)", True),
+    Kind("mojibake", LOOK, _mojibake, "have UTF-8 read in a wrong encoding in {role} (cafÃ© for café)", "--fix restores them (clean: fix-mojibake)", True, False),
+    Kind("html-tags", LOOK, TAG.search, "have HTML tags in {role}", "remove them (clean: strip-html), unless the markup matters"),
+    Kind("html-entities", LOOK, ENTITY.search, "have HTML entities in {role} (&amp; for &)", "--fix writes the characters (clean: unescape-html)", True),
     Kind("escape-sequences", LOOK, ESCAPES.search, "have characters written as escapes in {role} (\\u00e9, %C3%A9)", "decode them, unless it is code"),
     Kind("special-tokens", LOOK, SPECIAL.search, "have the marks of a tokenizer in {role} ([SEP], <unk>, <|endoftext|>): they are read as commands",
          "remove them unless they are meant"),
@@ -149,11 +149,11 @@ def _role(role: str, rows: Sequence[Row]) -> Iterator[Finding]:
     if role not in MAY_BE_EMPTY:
         severity = BLOCKS if not filled and total else BIASES if len(empty) + len(nothing) > 0.05 * total else LOOK
         if empty:
-            remedy = "they are left out of training and flagged in prediction; fill them or drop them (clean: drop_empty)"
+            remedy = "they are left out of training and flagged in prediction; fill them or drop them (clean: drop-empty)"
             yield about("empty-text", severity, empty, total, f"{{count}} rows ({{share}}) have nothing in {role}", remedy, role=role)
         if nothing:
             message = f"{{count}} rows ({{share}}) have only spaces or invisible characters in {role}"
-            yield about("invisible-text", severity, nothing, total, message, "drop them (clean: drop_empty)", role=role)
+            yield about("invisible-text", severity, nothing, total, message, "drop them (clean: drop-empty)", role=role)
     plain = [row for row in filled if row[role].isascii()]
     wide = [row for row in filled if not row[role].isascii()]
     for kind in KINDS:
@@ -171,7 +171,7 @@ def _breaks(role: str, rows: Sequence[Row], total: int) -> Iterator[Finding]:
     broken = [row for row in rows if "\n" in row[role] or "\r" in row[role]]
     if broken and len(broken) < 0.2 * total and len(rows) > 1:
         message = f"{{count}} rows ({{share}}) have line breaks inside {role}"
-        remedy = "read the file with a real CSV reader (done here), never line by line; clean: space joins the lines"
+        remedy = "read the file with a real CSV reader (done here), never line by line; clean: normalize-space joins the lines"
         yield about("line-breaks", LOOK, broken, total, message, remedy, examples=[row[role] for row in broken], role=role)
     ragged = [row for row in rows if row[role] != row[role].strip()]
     if ragged and len(ragged) < 0.5 * total:
@@ -182,7 +182,7 @@ def _breaks(role: str, rows: Sequence[Row], total: int) -> Iterator[Finding]:
             ragged,
             total,
             message,
-            "--fix removes them (clean: space)",
+            "--fix removes them (clean: strip)",
             fixable=role not in ("text", "context"),
             role=role,
         )
@@ -193,7 +193,7 @@ def _forms(role: str, rows: Sequence[Row], total: int) -> Iterator[Finding]:
     split = [row for row in rows if not unicodedata.is_normalized("NFC", row[role])]
     if split and len(split) < total:
         message = f"{{count}} rows ({{share}}) write accents as letter and mark (NFD) in {role}, the others as one character"
-        yield about("mixed-unicode-forms", LOOK, split, total, message, "write all in NFC (clean: unicode)", role=role)
+        yield about("mixed-unicode-forms", LOOK, split, total, message, "write all in NFC (clean: nfc)", role=role)
 
 
 def _tokens(rows: Sequence[Row]) -> Iterator[Finding]:
@@ -221,7 +221,7 @@ def _tokens(rows: Sequence[Row]) -> Iterator[Finding]:
             damaged,
             len(rows),
             message,
-            "--fix restores them (clean: mojibake)",
+            "--fix restores them (clean: fix-mojibake)",
             examples=shown,
             fixable=True,
             role="tokens",

@@ -1,0 +1,332 @@
+"""The data report: everything in the data that would break or bias training, all at once.
+
+In:  a file, folder, several files or {"train": …, "test": …}; the task and columns where they are known.
+Out: a `Report`: findings with count, first rows and remedy, a verdict, and (on request) a cleaned copy or a sheet to label.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oneloop.diagnose.checks import answers, documents, drift, labels, lengths, noise, pairs, retrieval, spans, spelling, splits, tags, text
+from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, SHOWN_ROWS, TRAIN, VERDICTS, Data, Finding, about, from_problems
+from oneloop.errors import DataError, OneloopError, Problem
+from oneloop.tasks import task_class
+from oneloop.tasks.base import Row, Task
+
+FAMILIES: tuple[Callable[[Data], Iterable[Finding]], ...] = (
+    splits.column_differences,
+    splits.duplicates,
+    splits.repeated_ids,
+    labels.labels,
+    labels.scores,
+    spelling.label_typos,
+    noise.label_errors,
+    tags.tags,
+    spans.spans,
+    answers.answers,
+    pairs.translations,
+    pairs.summaries,
+    documents.instructions,
+    documents.documents,
+    retrieval.retrieval,
+    text.texts,
+    pairs.language_mix,
+    drift.drift,
+    drift.sorted_rows,
+)
+ORDER = (BLOCKS, BIASES, LOOK)
+CLEAN = "clean"
+
+
+@dataclass
+class Report:
+    """What `check` found. splits: rows of each; columns: {role: column}; figures: counts a person wants to see; notes: how the
+    files were read; written: what `fix` and `label_sheet` made."""
+
+    findings: list[Finding] = field(default_factory=list)
+    splits: dict[str, int] = field(default_factory=dict)
+    task: str | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    written: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the findings in words: blocks training, biases the score, worth a look, or clean."""
+        found = {finding.severity for finding in self.findings}
+        return next((VERDICTS[severity] for severity in ORDER if severity in found), CLEAN)
+
+    def of(self, kind: str) -> list[Finding]:
+        """The findings of one kind."""
+        return [finding for finding in self.findings if finding.kind == kind]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as a JSON-ready document."""
+        return {
+            "verdict": self.verdict, "task": self.task, "splits": self.splits, "columns": self.columns,
+            "findings": [finding.as_dict() for finding in self.findings], "figures": self.figures, "notes": self.notes, "written": self.written,
+        }  # fmt: skip
+
+    def render(self) -> str:
+        """The report for a terminal: the verdict, the findings by severity, what was written."""
+        sizes = ", ".join(f"{name} {size:,}" for name, size in self.splits.items())
+        lines = [f"{self.verdict.upper()} · {self.task or 'no task named'} · rows: {sizes or 'none'}"]
+        if self.columns:
+            lines.append("columns: " + ", ".join(f"{role} = {column}" for role, column in self.columns.items()))
+        if "tokens" in self.figures:
+            lines.append("tokens: " + self.figures["tokens"]["summary"])
+        for severity in ORDER:
+            group = [finding for finding in self.findings if finding.severity == severity]
+            if group:
+                lines += ["", VERDICTS[severity].upper()]
+            for finding in group:
+                lines += _rendered(finding)
+        if not self.findings:
+            lines += ["", "Nothing to report."]
+        lines += ["", *(f"note: {note}" for note in self.notes)] if self.notes else []
+        lines += ["", *(f"{what}: {value}" for what, value in self.written.items())] if self.written else []
+        return "\n".join(lines)
+
+
+def _rendered(finding: Finding) -> Iterator[str]:
+    """A finding as lines: what, where, for example, what to do."""
+    yield f"  {finding.kind}: {finding.message}"
+    shown = finding.examples[:3]
+    listed = [f"{Path(file).name} {row}" for file, row in finding.rows[:SHOWN_ROWS]]
+    if listed and not any(" = " in example for example in shown[:1]):
+        more = f" and {len(finding.rows) - SHOWN_ROWS:,} more" if len(finding.rows) > SHOWN_ROWS else ""
+        yield "      rows: " + ", ".join(listed) + more
+    for example in shown:
+        yield f"      e.g. {example}"
+    if finding.remedy:
+        yield f"      → {finding.remedy}" + (" [--fix]" if finding.fixable and "--fix" not in finding.remedy else "")
+
+
+def check(
+    path: str | Path | Mapping[str, Any] | Sequence[Any],
+    task: str | None = None,
+    *,
+    columns: Mapping[str, Any] | None = None,
+    fix: str | Path | None = None,
+    label_sheet: int | None = None,
+    max_length: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Report:
+    """Look at data from every side that has broken or biased a training before.
+
+    path: a file, folder, archive, glob or list of files, or {"train": …, "validation": …, "test": …}. task: its name; found from
+    the data if not given. columns: {role: column}; found if not given. fix: a folder for a cleaned copy and `changes.jsonl`.
+    label_sheet: how many rows to write to a sheet for labelling. max_length: a token limit of interest besides the usual.
+    say: told what is being done. A file that cannot be read gives findings too; RecipeError only for an unknown task.
+    """
+    tell = say or (lambda _: None)
+    report = Report(task=task_class(task).name if task else None)
+    tell("reading")
+    tables = _read(path, report)
+    if not tables:
+        return report
+    report.task = report.task or _task_of(tables)
+    if report.task is None:
+        _unknown(report, tables)
+        return report
+    chosen = task_class(report.task)()
+    data = _role_rows(tables, chosen, columns, report)
+    for family in FAMILIES:
+        tell(family.__name__.replace("_", " "))
+        report.findings += family(data)
+    _lengths(data, report, max_length)
+    report.findings += _own_checks(chosen, data, report.findings)
+    _figures(data, report)
+    if not set(data.target_roles) - set(data.input_roles) and {"tokens", "text", "question"} & data.roles and not _is_bare(chosen):
+        report.findings.append(_unlabelled(data, path))
+    report.findings.sort(key=lambda finding: ORDER.index(finding.severity))
+    if fix is not None:
+        from oneloop.diagnose.checks.fix import write_fixed
+
+        tell("writing the cleaned copy")
+        report.written["fixed"] = write_fixed(tables, data, report.columns, Path(fix))
+    if label_sheet:
+        _write_sheet(data, label_sheet, path, fix, report)
+    return report
+
+
+# ---- reading ------------------------------------------------------------------------------------------------------------
+def _read(path: Any, report: Report) -> dict[str, Any]:
+    """The tables by split; what the reader refuses becomes findings."""
+    from oneloop.read import read_splits
+
+    try:
+        if isinstance(path, Mapping):
+            found = read_splits(path.get("train"), path.get("validation"), path.get("test"), max_bad=None)
+        else:
+            found = read_splits(path, max_bad=None)
+    except DataError as error:
+        report.findings += from_problems(error.problems) or [_refused(error)]
+        return {}
+    except OneloopError as error:
+        report.findings.append(_refused(error))
+        return {}
+    for name, table in found.items():
+        report.splits[name] = len(table)
+        report.notes += [note for note in table.notes if note not in report.notes]
+        report.findings += from_problems(table.problems)
+    empty = [name for name in found if not len(found[name])]
+    for name in empty:
+        if not found[name].problems:
+            report.findings.append(
+                Finding("no-rows", BLOCKS, f"{name} has no rows", "check the file", rows=[(found[name].file, 0)], split=name)
+            )
+    return {name: table for name, table in found.items() if name not in empty}
+
+
+def _refused(error: OneloopError) -> Finding:
+    return Finding(
+        "unreadable-file",
+        BLOCKS,
+        error.what if not error.where else f"{error.where}: {error.what}",
+        error.fix or error.expected or "correct the file",
+    )
+
+
+def _task_of(tables: Mapping[str, Any]) -> str | None:
+    """The task the first table's columns fit best."""
+    from oneloop.diagnose.columns import candidates, columns_of, tasks_for
+    from oneloop.diagnose.profile import profiles
+
+    table = tables.get(TRAIN) or next(iter(tables.values()))
+    for candidate in candidates(profiles(table, columns_of(table))):
+        named = tasks_for(candidate)
+        if named:
+            return named[0]
+    return None
+
+
+def _unknown(report: Report, tables: Mapping[str, Any]) -> None:
+    first = next(iter(tables.values()))
+    message = f"no task fits the columns {', '.join(map(repr, first.columns[:12]))}"
+    report.findings.append(
+        Finding("no-task", BLOCKS, message, "name it: oneloop check PATH --task …; oneloop tasks lists what rows each takes")
+    )
+
+
+def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any] | None, report: Report) -> Data:
+    """Role rows of every split; cells that cannot be read become findings."""
+    from oneloop.diagnose.columns import map_columns
+    from oneloop.read.roles import mixed_types, to_rows
+
+    reference = TRAIN if TRAIN in tables else next(iter(tables))
+    mapped = dict(columns) if columns else map_columns(tables[reference], task.name)
+    report.columns = mapped
+    found: dict[str, list[Row]] = {}
+    for name, table in tables.items():
+        own = mapped
+        if not columns and not _has(table, mapped):
+            own = map_columns(table, task.name)
+            told = ", ".join(f"{role} = {column}" for role, column in own.items()) or "none"
+            report.findings.append(
+                Finding(
+                    "columns-renamed",
+                    LOOK if _same_roles(own, mapped) else BLOCKS,
+                    f"{name} lacks columns of {reference}; found there: {told}",
+                    "use the same names in every file, or give columns for each",
+                    split=name,
+                )
+            )
+        rows, problems = to_rows(table, task, own)
+        for finding in from_problems(problems):
+            report.findings.append(_named(finding, name))
+        found[name] = rows
+    target = mapped.get("label")
+    if isinstance(target, str) and len(tables) > 1:
+        within = {problem.render() for table in tables.values() for problem in mixed_types({"": table}, [target])}
+        across = [problem for problem in mixed_types(tables, [target]) if problem.render() not in within]
+        report.findings += from_problems(across, "mixed-labels")
+    related = next((table.related for table in tables.values() if getattr(table, "related", None)), {})
+    return Data(found, {name: list(table.columns) for name, table in tables.items()}, dict(related))
+
+
+def _has(table: Any, mapped: Mapping[str, Any]) -> bool:
+    names = {name for column in mapped.values() for name in ([column] if isinstance(column, str) else column)}
+    return names <= set(table.columns)
+
+
+def _same_roles(own: Mapping[str, Any], mapped: Mapping[str, Any]) -> bool:
+    return set(own) == set(mapped)
+
+
+KINDS = (("empty", "empty-cells"), ("there is no column", "missing-column"), ("no column for", "missing-column"), ("while", "mixed-labels"),
+         ("in its context", "answer-not-in-context"))  # fmt: skip
+
+
+def _named(finding: Finding, split: str) -> Finding:
+    """A finding of the role parser under the kind its reason speaks of."""
+    finding.kind = next((kind for words, kind in KINDS if words in finding.message), "unreadable-cells")
+    finding.split = split
+    return finding
+
+
+# ---- what is not a family of its own ----------------------------------------------------------------------------------------
+def _own_checks(task: Task, data: Data, found: Sequence[Finding]) -> list[Finding]:
+    """What the task itself finds; problems of rows that a finding already blocks are not told twice."""
+    told = {row for finding in found if finding.severity == BLOCKS for row in finding.rows}
+    own: list[Finding] = []
+    problems: list[Problem] = []
+    for item in task.checks(data.all_rows):
+        if isinstance(item, Finding):
+            own.append(item)
+        elif isinstance(item, Problem) and (item.file, item.row) not in told:
+            problems.append(item)
+    return own + from_problems(problems, f"{task.name}-rows")
+
+
+def _lengths(data: Data, report: Report, max_length: int | None) -> None:
+    """Token figures for the head of the report; a finding only where a usual limit cuts rows."""
+    for finding in lengths.lengths(data, max_length):
+        if finding.kind == "lengths":
+            report.figures["tokens"] = {"summary": finding.message, **finding.numbers}
+        if finding.kind != "lengths" or finding.count:
+            report.findings.append(finding)
+
+
+def _figures(data: Data, report: Report) -> None:
+    """Label counts and word counts of each split."""
+    counted = {name: Counter(label for row in rows for label in drift.labels_of(row)) for name, rows in data.splits.items()}
+    report.figures["labels"] = {name: dict(counts.most_common(200)) for name, counts in counted.items() if counts}
+    report.figures["words"] = {name: _histogram([len(text.split()) for text in texts]) for name, texts in data.texts.items() if texts}
+
+
+def _histogram(counts: Sequence[int]) -> dict[str, int]:
+    """Rows by number of words, in steps that double."""
+    found: Counter[int] = Counter(count.bit_length() for count in counts)
+    return {("0" if not bits else f"{1 << (bits - 1)}-{(1 << bits) - 1}"): found[bits] for bits in sorted(found)}
+
+
+def _is_bare(task: Task) -> bool:
+    """Whether the task learns from bare text."""
+    return any(column.role == "text" and column.target for column in task.columns)
+
+
+def _unlabelled(data: Data, path: Any) -> Finding:
+    rows = data.all_rows
+    remedy = (
+        "without labels: (1) zero-shot: describe each class in a sentence and let `oneloop search` match texts to them; (2) search: "
+        f"`oneloop index {path}`; (3) label a few: `oneloop check {path} --label-sheet 200` writes the most telling rows to fill in"
+    )
+    return about("no-labels-in-file", BLOCKS, rows, len(rows), "no row has a label: there is nothing to learn from yet", remedy)
+
+
+def _write_sheet(data: Data, count: int, path: Any, fix: Any, report: Report) -> None:
+    from oneloop.diagnose.checks.sheet import write_sheet
+
+    source = path if isinstance(path, str | Path) else next(iter(path.values() if isinstance(path, Mapping) else path))
+    name = f"{Path(str(source)).name.split('.')[0] or 'data'}-to-label.csv"
+    folder = Path(fix) if fix is not None else Path()
+    rows = data.splits.get(TRAIN) or data.all_rows
+    written, size = write_sheet(rows, count, folder / name, data.input_roles)
+    report.written["label sheet"] = f"{written} ({size} rows: fill in the column label, then oneloop train --train {written})"

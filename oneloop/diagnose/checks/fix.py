@@ -1,0 +1,284 @@
+"""A cleaned copy of the data and a log of every change. Only what is safe is changed; the original is never touched.
+
+In:  tables as read, the role rows, which column plays which role. Out: files under the given folder: the copy in csv, tsv, jsonl
+or CoNLL as the original was, `changes.jsonl` with one line for each change, and `leaked.jsonl` with the rows taken out of test.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from oneloop.commit import write_file
+from oneloop.diagnose.checks.copies import Copies, input_parts
+from oneloop.diagnose.checks.drift import labels_of
+from oneloop.diagnose.checks.finding import TEXT_ROLES, TRAIN, Data
+from oneloop.diagnose.checks.spelling import misspelled
+from oneloop.diagnose.checks.splits import target_key
+from oneloop.diagnose.checks.text import BIDI, SURROGATE
+from oneloop.encode.repair import Context, find_answer, find_unit
+from oneloop.encode.spans import as_iob2
+from oneloop.errors import DataError, RunError
+from oneloop.measure.entities import has_entities
+from oneloop.read.clean import apply_clean, edited
+from oneloop.tasks.base import Row
+
+Place = tuple[str, int]
+CLEANERS = ("fix-mojibake", "strip-control", "strip-zero-width")  # damage that no text means
+MARKED = {"text": "spans", "context": "answers"}  # texts with offsets into them
+DELIMITED = {"csv": ",", "tsv": "\t"}
+NO_NAME = "0"  # the first column of a file without a header
+
+
+class _Log:
+    """The changes, in order, and how many of each kind."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.counts: Counter[str] = Counter()
+
+    def add(self, place: Place, what: str, column: str, before: Any, after: Any) -> None:
+        """Note one change of one cell, or of a whole row (column "")."""
+        self.counts[what] += 1
+        line = {"file": place[0], "row": place[1], "what": what, "column": column, "before": before, "after": after}
+        self.lines.append(json.dumps({key: value for key, value in line.items() if value != ""}, ensure_ascii=False, default=str))
+
+
+def write_fixed(tables: Mapping[str, Any], data: Data, columns: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Write the cleaned copy into `folder` (made if it is not there; RunError if it holds files of the original).
+
+    Returns {"folder", "files", "changes": {what: count}}.
+    """
+    _refuse_original(tables, folder)
+    log = _Log()
+    dropped, moved = _whole_rows(data, log)
+    changed = _cells(data, columns, log)
+    written, leaked = [], []
+    for name, table in tables.items():
+        for problem in table.problems:
+            log.add((problem.file, problem.row or problem.line or 0), "left out: unreadable", "", problem.reason, None)
+        rows = []
+        for i in range(len(table)):
+            at = table.origin(i)
+            place = (at.file, at.row)
+            row = dict(table[i]) | changed.get(place, {})
+            if place in moved:
+                leaked.append({"file": at.file, "row": at.row, **row})
+            elif place not in dropped:
+                rows.append(row)
+        written.append(_write(table, rows, folder / _name(table, name, len(tables))))
+    if leaked:
+        written.append(write_file(folder / "leaked.jsonl", _jsonl(leaked)))
+    write_file(folder / "changes.jsonl", "".join(line + "\n" for line in log.lines))
+    return {"folder": str(folder), "files": [str(path.name) for path in written] + ["changes.jsonl"], "changes": dict(log.counts)}
+
+
+def _refuse_original(tables: Mapping[str, Any], folder: Path) -> None:
+    for table in tables.values():
+        for file in table.files:
+            source = Path(file)
+            if source.exists() and source.resolve().parent == folder.resolve():
+                raise RunError(
+                    "the cleaned copy would lie among the original files", where=str(folder), fix="name another folder with --fix"
+                )
+
+
+# ---- rows --------------------------------------------------------------------------------------------------------------
+def _whole_rows(data: Data, log: _Log) -> tuple[set[Place], set[Place]]:
+    """Places of rows that are dropped (copies within train) and moved out (other splits' rows that train has)."""
+    rows = data.all_rows
+    names = [name for name, group in data.splits.items() for _ in group]
+    copies = Copies.of(*input_parts(rows, data.input_roles), nearly=False)
+    targets = tuple(role for role in data.target_roles if role not in data.input_roles)
+    bare = not targets
+    first: dict[tuple[int, str], Place] = {}
+    trained: dict[int, Place] = {}
+    dropped: set[Place] = set()
+    for i, row in enumerate(rows):
+        if names[i] != TRAIN or not copies.keys[copies.ids[i]] or bare:
+            continue
+        place = (str(row["file"]), int(row["row"]))
+        trained.setdefault(copies.ids[i], place)
+        key = (copies.ids[i], target_key(row, targets))
+        if key in first:
+            dropped.add(place)
+            log.add(place, "dropped: copy of a train row", "", f"row {first[key][1]} of {first[key][0]}", None)
+        first.setdefault(key, place)
+    moved: set[Place] = set()
+    for i, row in enumerate(rows):
+        if names[i] != TRAIN and copies.ids[i] in trained and copies.keys[copies.ids[i]]:
+            place, other = (str(row["file"]), int(row["row"])), trained[copies.ids[i]]
+            moved.add(place)
+            log.add(place, f"moved out of {names[i]}: also in train", "", f"row {other[1]} of {other[0]}", "leaked.jsonl")
+    return dropped, moved
+
+
+# ---- cells -------------------------------------------------------------------------------------------------------------
+def _cells(data: Data, columns: Mapping[str, Any], log: _Log) -> dict[Place, dict[str, Any]]:
+    """{place: {column: new cell}} of every cell that changes."""
+    found: dict[Place, dict[str, Any]] = {}
+    spelling = misspelled(Counter(label for row in data.all_rows for label in labels_of(row)))
+    entities = has_entities({tag for row in data.all_rows for tag in row.get("tags", ())})
+    unit = find_unit([row for row in data.all_rows if row.get("answers") and "context" in row])
+    for row in data.all_rows:
+        place = (str(row["file"]), int(row["row"]))
+
+        def put(role: str, what: str, new: Any, row: Row = row, place: Place = place) -> None:
+            column = columns.get(role, role)
+            if not isinstance(column, str) or new == row[role]:
+                return
+            log.add(place, what, column, row[role], new)
+            row[role] = new
+            found.setdefault(place, {})[column] = new
+
+        _fix_texts(row, put)
+        _fix_labels(row, spelling, put)
+        if entities and "tags" in row:
+            _fix_tags(row, spelling, put)
+        if row.get("spans") and isinstance(row.get("text"), str):
+            _fix_spans(row, spelling, put)
+        if row.get("answers") and isinstance(row.get("context"), str):
+            _fix_answers(row, unit, put)
+    return found
+
+
+Put = Callable[[str, str, Any], None]
+
+
+def plain(text: str) -> str:
+    """A text without half characters and direction marks; both are never meant."""
+    return BIDI.sub("", SURROGATE.sub("\ufffd", text))
+
+
+def _fix_texts(row: Row, put: Put) -> None:
+    """Mend damaged characters; texts with offsets into them only where the marks can follow."""
+    for role in TEXT_ROLES:
+        value = row.get(role)
+        if not isinstance(value, str) or (value.isascii() and value.isprintable()):
+            continue
+        if role in MARKED and row.get(MARKED[role]):
+            _fix_marked(row, role, put)
+            continue
+        for cleaner in CLEANERS:
+            put(role, cleaner, edited(row[role], cleaner))
+        put(role, "strip-bidi", plain(row[role]))
+    if "tokens" in row and any(not word.isascii() for word in row["tokens"]):
+        put("tokens", "fix-mojibake", [edited(word, "fix-mojibake") or word for word in row["tokens"]])
+
+
+def _fix_marked(row: Row, role: str, put: Put) -> None:
+    marks = MARKED[role]
+    for cleaner in CLEANERS:
+        try:
+            cleaned = apply_clean([{role: row[role], marks: row[marks]}], [cleaner])[0][0]
+        except DataError:
+            continue  # the marks end inside what would change; the row stays as it is
+        put(role, cleaner, cleaned[role])
+        put(marks, f"{cleaner}: offsets follow", cleaned[marks])
+
+
+def _fix_labels(row: Row, spelling: Mapping[str, str], put: Put) -> None:
+    if row.get("label") in spelling:
+        put("label", "label spelling", spelling[row["label"]])
+    if isinstance(row.get("labels"), list) and any(label in spelling for label in row["labels"]):
+        put("labels", "label spelling", list(dict.fromkeys(spelling.get(label, label) for label in row["labels"])))
+
+
+def _fix_tags(row: Row, spelling: Mapping[str, str], put: Put) -> None:
+    """Types in one spelling, prefixes in capitals, everything as IOB2 by conlleval's reading."""
+    tags = []
+    for tag in row["tags"]:
+        prefix, hyphen, kind = tag.partition("-")
+        if hyphen and prefix.lower() in "biesluom" and len(prefix) == 1:
+            tag = f"{prefix.upper()}-{spelling.get(kind, kind)}"
+        tags.append("O" if tag == "o" else tag)
+    put("tags", "tag spelling", tags)
+    put("tags", "tags as IOB2", as_iob2(row["tags"]))
+
+
+def _fix_spans(row: Row, spelling: Mapping[str, str], put: Put) -> None:
+    """Labels in one spelling, no space at an edge, no span twice."""
+    text, kept, seen = row["text"], [], set()
+    for span in row["spans"]:
+        start, end = span["start"], span["end"]
+        while 0 <= start < end <= len(text) and text[start].isspace():
+            start += 1
+        while 0 <= start < end <= len(text) and text[end - 1].isspace():
+            end -= 1
+        label = spelling.get(span["label"], span["label"])
+        if start < end and (start, end, label) not in seen:
+            kept.append(span | {"start": start, "end": end, "label": label})
+            seen.add((start, end, label))
+        elif start >= end:
+            kept.append(span)  # an empty span is told, not guessed at
+    put("spans", "spans trimmed", kept)
+
+
+def _fix_answers(row: Row, unit: str, put: Put) -> None:
+    """Starts that are a little off, or counted in another unit, put where the answer stands."""
+    context, moved = Context(row["context"]), []
+    for answer in row["answers"]:
+        place, _ = find_answer(answer["text"], answer.get("start"), context, unit)
+        moved.append(answer if place is None else {"text": row["context"][place[0] : place[1]], "start": place[0]})
+    put("answers", "answer placed", moved)
+
+
+# ---- files -------------------------------------------------------------------------------------------------------------
+def _name(table: Any, split: str, splits: int) -> str:
+    """The file's own name where the table is one file, else the split's; the ending says how it is written."""
+    files = table.files
+    stem = Path(files[0]).name.split(".")[0] if len(files) == 1 and files[0] else split
+    stem = split if splits > 1 and len(files) != 1 else stem
+    ending = table.format if table.format in (*DELIMITED, "conll", "txt") else "jsonl"
+    return f"{stem or split}.{ending}"
+
+
+def _write(table: Any, rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    if table.format in DELIMITED and all(isinstance(cell, str) or cell is None for row in rows[:100] for cell in row.values()):
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=DELIMITED[table.format], lineterminator="\n")
+        if table.columns and table.columns[0] != NO_NAME:
+            writer.writerow(table.columns)
+        for row in rows:
+            cells = [row.get(name) for name in table.columns]
+            writer.writerow(
+                ["" if cell is None else cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) for cell in cells]
+            )
+        return write_file(path, text.getvalue())
+    if table.format == "conll":
+        return write_file(path, _conll(table.columns, rows))
+    if table.format == "txt" and len(table.columns) == 1:
+        return write_file(path, "".join(str(row[table.columns[0]]) + "\n" for row in rows))
+    return write_file(path.with_suffix(".jsonl"), _jsonl([_answers_as_read(row) for row in rows]))
+
+
+def _conll(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Columns that hold a list of one length as CoNLL lines, tokens first and tags last."""
+    lists = [name for name in columns if rows and isinstance(rows[0].get(name), list)]
+    order = (
+        [name for name in ("tokens",) if name in lists]
+        + [name for name in lists if name not in ("tokens", "tags")]
+        + ["tags"] * ("tags" in lists)
+    )
+    lines = []
+    for row in rows:
+        lines += [" ".join(map(str, cells)) for cells in zip(*(row[name] for name in order))]
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def _answers_as_read(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with canonical answers in the layout of SQuAD as `datasets` has it."""
+    answers = row.get("answers")
+    if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers):
+        return {**row, "answers": {"text": [answer["text"] for answer in answers], "answer_start": [answer["start"] for answer in answers]}}
+    return dict(row)
+
+
+def _jsonl(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
