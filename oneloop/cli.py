@@ -147,15 +147,19 @@ def diagnose_command(
 
 @app.command("check")
 def check_command(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="The data: a file, folder or glob.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="The data: a file, a folder, a glob, or several files.")],
     task: TaskName = None,
+    columns: Columns = None,
     fix: Annotated[str | None, typer.Option("--fix", metavar="OUT", help="Write a cleaned copy and a log of every change.")] = None,
     label_sheet: Annotated[int | None, typer.Option("--label-sheet", metavar="N", min=1, help="Write N diverse rows to label.")] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Everything in the data that would break or bias training, all at once."""
-    found = oneloop.check(path, task=task, fix=fix, label_sheet=label_sheet)
+    named = mapping("columns", columns, "--columns") if columns else None
+    with console.Progress(quiet) as progress:
+        source = paths[0] if len(paths) == 1 else paths
+        found = oneloop.check(source, task, columns=named, fix=fix, label_sheet=label_sheet, say=progress.doing)
     answer(found, json, found.render)
 
 

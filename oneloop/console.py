@@ -54,6 +54,11 @@ class Progress:
         elif kind == "evaluation":
             self.line(f"step {event.get('step', '')}: {score_line(event.get('metrics', {}))}{' (best)' if event.get('best') else ''}")
 
+    def doing(self, text: str) -> None:
+        """Name what is going on, in the bar only."""
+        if self.bar is not None:
+            self.begin(text, None, 0)
+
     def begin(self, name: str, total: int | None, start: int) -> None:
         """A new stage takes the place of the one before; without a total the bar only shows that something happens."""
         if self.stage is not None:
@@ -70,7 +75,8 @@ class Progress:
 
     def line(self, text: str) -> None:
         """One line above the bar; the text is data, so nothing in it is markup."""
-        self.bar.console.print(printable(text), markup=False, highlight=False)
+        if self.bar is not None:
+            self.bar.console.print(printable(text), markup=False, highlight=False)
 
 
 def make_bar() -> Any:

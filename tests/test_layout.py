@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import statistics
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,23 +43,23 @@ def room(path: Path) -> str:
     return "oneloop" if parts[0] == "__init__" else parts[0]
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
+@cache
+def imported(tree: ast.Module) -> tuple[str, ...]:
     """Dotted names of this package that a module imports, anywhere but under TYPE_CHECKING."""
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
+    guarded = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    typing_only = {id(inner) for node in guarded for inner in ast.walk(node)}
+    found: list[str] = []
     for node in ast.walk(tree):
         if id(node) in typing_only:
             continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "oneloop")
+            found += [alias.name for alias in node.names if alias.name.split(".")[0] == "oneloop"]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "oneloop":
-            yield from ([f"oneloop.{alias.name}" for alias in node.names] if node.module == "oneloop" else [str(node.module)])
+            found += [f"oneloop.{alias.name}" for alias in node.names] if node.module == "oneloop" else [str(node.module)]
+    return tuple(found)
 
 
+@cache
 def parsed() -> list[tuple[Path, ast.Module]]:
     return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in FILES]
 
