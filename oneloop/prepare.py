@@ -79,10 +79,12 @@ def prepare(recipe: Recipe, note: Note) -> Prepared:
 
 def choose(recipe: Recipe, table: Table, note: Note) -> tuple[str, dict[str, Any]]:
     """The task and the column of each role: those of the recipe, else those the data shows."""
-    from oneloop.diagnose import from_table, map_columns
+    from oneloop.diagnose.columns import map_columns
 
     if recipe.task is not None:
         return recipe.task, {**map_columns(table, recipe.task), **(recipe.columns or {})}
+    from oneloop.diagnose import from_table
+
     found = from_table(table)
     if found.none or not found.task:
         raise DataError("the task cannot be named from this data", where=table.file, expected="labels, tags, spans, answers or pairs", fix="--task NAME, or look at it with: oneloop diagnose --data " + table.file)
@@ -97,7 +99,7 @@ def add_split(prepared: Prepared, split: str, table: Table, note: Note) -> list[
     from oneloop.read.where import apply_where
 
     recipe, task = prepared.recipe, prepared.task
-    rows, problems = to_rows(table, task, prepared.columns)
+    rows, problems = to_rows(table, task, prepared.columns, training=True)
     prepared.read[split] = len(table)
     prepared.files[split] = list(dict.fromkeys(table.files))
     if recipe.where:
@@ -112,8 +114,6 @@ def add_split(prepared: Prepared, split: str, table: Table, note: Note) -> list[
     for text in repaired:
         note(f"{text} ({split})")
     problems = list(problems) + list(more)
-    unlabelled = [row for row in rows if not task.has_target(row)]
-    problems += [Problem("there is no label", "fill it in or remove the row", str(row["file"]), row["row"]) for row in unlabelled]
     prepared.rows[split] = [row for row in rows if task.has_target(row)]
     prepared.dropped[split] = len(table) - len(prepared.rows[split])
     return problems
@@ -137,9 +137,9 @@ def split_up(prepared: Prepared, note: Note) -> None:
 
     recipe, task = prepared.recipe, prepared.task
     rows, made = make_splits(prepared.rows, seed=recipe.seed, shares=recipe.shares(), columns=task.columns)
+    prepared.made = made.as_dict()
     if made:
-        prepared.made = made if isinstance(made, dict) else {"how": str(made)}
-        note("splits: " + ", ".join(f"{split} {len(rows[split])}" for split in SPLITS if split in rows) + " rows, assigned by content and seed")
+        note(f"splits: {', '.join(f'{len(rows[split])} {split}' for split in SPLITS if split in rows)} ({made})")
     prepared.rows = {split: rows[split] for split in SPLITS if rows.get(split)}
     if not prepared.rows.get("train"):
         raise DataError("there are no rows to train on", where=", ".join(prepared.files.get("train", [])), expected="rows with a label", fix="oneloop check shows what the file holds")

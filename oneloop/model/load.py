@@ -6,8 +6,9 @@ Out: a Hugging Face model with the task's head, and what is new in it.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,22 @@ class Loaded:
     model: Any
     new: tuple[str, ...]
     source: str
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and load reports off the terminal: what matters is said by the run itself."""
+    from transformers.utils import logging as speech
+
+    level, bars = speech.get_verbosity(), speech.is_progress_bar_enabled()
+    speech.set_verbosity_error()
+    speech.disable_progress_bar()
+    try:
+        yield
+    finally:
+        speech.set_verbosity(level)
+        if bars:
+            speech.enable_progress_bar()
 
 
 def check_config(folder: str) -> dict[str, Any]:
@@ -87,18 +104,20 @@ def load_model(task: Task, name: str, *, trained: bool = False) -> Loaded:
     folder = locate(name)
     check_config(folder)
     head = getattr(transformers, task.head)
-    quiet = logging.getLogger("transformers.modeling_utils")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
     settings = task.head_settings()
     try:
-        model, info = head.from_pretrained(
-            folder, trust_remote_code=False, use_safetensors=True, output_loading_info=True, dtype=torch.float32, ignore_mismatched_sizes=not trained, **settings
-        )
+        with quiet():
+            model, info = head.from_pretrained(
+                folder,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=not trained,
+                **settings,
+            )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise _cannot_load("model", name, folder, error) from error
-    finally:
-        quiet.setLevel(level)
     mismatched = {str(item[0]) for item in info.get("mismatched_keys", ())}
     new = tuple(sorted({key for key in info["missing_keys"] if "position_ids" not in key} | mismatched))
     if trained and new:

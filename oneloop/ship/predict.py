@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from oneloop.tasks.base import Prediction, Row, Task
 
 # AutoModel head suffix of a config's architecture to the head classes of the task table
-HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMaskedLM", "ForCausalLM", "ForConditionalGeneration")
+HEADS = (
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+    "ForMaskedLM",
+    "ForCausalLM",
+    "ForConditionalGeneration",
+)
 
 
 @dataclass
@@ -88,7 +95,10 @@ def read_input(given: Any, columns: Sequence[Any]) -> dict[str, Any]:
     found = {column.role: column.parse(given[column.role]) for column in columns if given.get(column.role) is not None}
     needed = [column.role for column in columns if column.required and column.role not in found]
     if not found or (needed and not ({"text", "tokens"} & set(found) and {"text", "tokens"} & set(needed))):
-        raise ValueError(f"'{(needed or [first.role])[0]}' is missing; expected " + ", ".join(column.role for column in columns if column.required or column.role in {"text", "tokens"}))
+        raise ValueError(
+            f"'{(needed or [first.role])[0]}' is missing; expected "
+            + ", ".join(column.role for column in columns if column.required or column.role in {"text", "tokens"})
+        )
     return found
 
 
@@ -145,7 +155,9 @@ def check_folder(folder: str) -> None:
         except Corrupt as error:
             wrong = [text for text in error.files if "does not belong" not in text]
             if wrong:
-                raise ModelError("the model folder is damaged: " + "; ".join(wrong), where=folder, fix="train again, or restore the folder from a copy") from error
+                raise ModelError(
+                    "the model folder is damaged: " + "; ".join(wrong), where=folder, fix="train again, or restore the folder from a copy"
+                ) from error
 
 
 def task_of(folder: str) -> str:
@@ -157,16 +169,25 @@ def task_of(folder: str) -> str:
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise ModelError(f"the model cannot be read: {str(error).splitlines()[0]}", where=folder, fix="check the name, or the folder") from error
+        raise ModelError(
+            f"the model cannot be read: {str(error).splitlines()[0]}", where=folder, fix="check the name, or the folder"
+        ) from error
     for architecture in config.architectures or []:
         for name in table():
             if architecture.endswith(task_class(name).head.removeprefix("AutoModel")) and task_class(name).head != "AutoModel":
                 return name
-    raise ModelError("the model does not say which task it was trained for", where=folder, expected="a model with a task head", fix="--task NAME")
+    raise ModelError(
+        "the model does not say which task it was trained for", where=folder, expected="a model with a task head", fix="--task NAME"
+    )
 
 
 def predict_file(
-    model: str | Path | Model, inputs: Iterable[str], out: str | Path | None = None, *, columns: dict[str, Any] | None = None, task: str | None = None
+    model: str | Path | Model,
+    inputs: Iterable[str],
+    out: str | Path | None = None,
+    *,
+    columns: dict[str, Any] | None = None,
+    task: str | None = None,
 ) -> list[Prediction]:
     """Predict every row of files (or of texts given directly), one output line per input row, in order.
 
@@ -178,7 +199,9 @@ def predict_file(
     for source in inputs:
         if not Path(source).exists():
             if looks_like_path(source):
-                raise DataError("there is no such file", where=source, fix="check the path; a text with a file's ending can be given in Python")
+                raise DataError(
+                    "there is no such file", where=source, fix="check the path; a text with a file's ending can be given in Python"
+                )
             predictions += loaded.predict([source])
             continue
         predictions += predict_table(loaded, source, columns)
@@ -197,7 +220,7 @@ def looks_like_path(text: str) -> bool:
 
 def predict_table(model: Model, source: str, columns: dict[str, Any] | None) -> list[Prediction]:
     """Predictions for every row of one file, errors in their places."""
-    from oneloop.diagnose import map_columns
+    from oneloop.diagnose.columns import map_columns
     from oneloop.measure.evaluate import predict_rows
     from oneloop.read import read
     from oneloop.read.roles import to_rows
@@ -207,7 +230,12 @@ def predict_table(model: Model, source: str, columns: dict[str, Any] | None) -> 
     inputs = {column.role for column in model.task.columns if not column.target}
     mapped = {role: column for role, column in given.items() if role in inputs}
     if not mapped:
-        raise RecipeError("no column holds the input", where=source, expected="a column for " + ", ".join(sorted(inputs)), fix="--columns " + sorted(inputs)[0] + "=COLUMN")
+        raise RecipeError(
+            "no column holds the input",
+            where=source,
+            expected="a column for " + ", ".join(sorted(inputs)),
+            fix="--columns " + sorted(inputs)[0] + "=COLUMN",
+        )
     rows, problems = to_rows(table, model.task, mapped)
     rows = model.cleaned(rows)
     found = predict_rows(model.task, model.engine, rows)
@@ -221,7 +249,9 @@ def in_place(made: list[Prediction], problems: Sequence[Problem]) -> list[Predic
     for problem in problems:
         by_row.setdefault(problem.row or 0, []).append(problem.reason)
     present = {prediction["row"] for prediction in made}
-    errors: list[Prediction] = [{"id": str(row), "row": row, "error": "; ".join(reasons)} for row, reasons in by_row.items() if row not in present]
+    errors: list[Prediction] = [
+        {"id": str(row), "row": row, "error": "; ".join(reasons)} for row, reasons in by_row.items() if row not in present
+    ]
     return sorted(made + errors, key=lambda item: item["row"])
 
 
@@ -246,6 +276,11 @@ def as_csv(predictions: Sequence[Prediction]) -> str:
     writer.writerow(names)
     for prediction in predictions:
         cells = [prediction.get(name, "") for name in names]
-        texts = [cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) if isinstance(cell, list | dict) else str(cell) for cell in cells]
-        writer.writerow(["'" + text if isinstance(cell, str) and text[:1] in tuple("=+-@\t\r") else text for cell, text in zip(cells, texts)])
+        texts = [
+            cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) if isinstance(cell, list | dict) else str(cell)
+            for cell in cells
+        ]
+        writer.writerow(
+            ["'" + text if isinstance(cell, str) and text[:1] in tuple("=+-@\t\r") else text for cell, text in zip(cells, texts)]
+        )
     return stream.getvalue()

@@ -26,9 +26,11 @@ def save_model(folder: Path, task: Task, model: Any, tokenizer: Any, *, precisio
     record = {"oneloop": __version__, "task": task.name, "facts": task.facts, "settings": kept, "precision": precision, **(facts or {})}
 
     def fill(staging: Path) -> None:
-        model.config.use_cache = getattr(model.config, "use_cache", None)
-        model.save_pretrained(staging)
-        tokenizer.save_pretrained(staging)
+        from oneloop.model.load import quiet
+
+        with quiet():
+            model.save_pretrained(staging)
+            tokenizer.save_pretrained(staging)
         (staging / FACTS).write_text(json.dumps(finite(record), indent=1, ensure_ascii=False), encoding="utf-8")
 
     return commit_folder(folder, fill)
