@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+_QUOTED = r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\""
 SHOWN = 40  # characters of a cell that a message quotes
 START = ("start", "start_offset", "start_char", "begin", "from", "answer_start", "offset")
 END = ("end", "end_offset", "end_char", "stop", "to")
@@ -289,6 +290,8 @@ def _unwritten(cell: Any) -> Any:
     word = cell.strip()
     if (word[:1] + word[-1:]) not in ("[]", "{}", "()") or len(word) > 10_000_000:
         return cell
+    if word.startswith("[") and (items := _numpy_list(word)):
+        return items
     readers: tuple[Callable[[str], Any], ...] = (json.loads, ast.literal_eval)
     for reader in readers:
         try:
@@ -296,14 +299,16 @@ def _unwritten(cell: Any) -> Any:
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
         return list(found) if isinstance(found, tuple) else found
-    return _numpy_list(word) if word.startswith("[") else cell
+    return cell
 
 
-def _numpy_list(word: str) -> Any:
-    """['a' 'b'], as numpy prints an array of texts."""
-    items = re.findall(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", word)
-    bare = re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", "", word[1:-1])
-    return [one or other for one, other in items] if items and not bare.strip() else word
+def _numpy_list(word: str) -> list[str]:
+    """The texts of ['a' 'b'], as numpy prints an array (Python would read that as one text); [] for any other writing."""
+    if not re.match(r"""\[\s*(?:'[^']*'|"[^"]*")\s+['"]""", word):
+        return []
+    items = re.findall(_QUOTED, word)
+    bare = re.sub(_QUOTED, "", word[1:-1])
+    return [one or other for one, other in items] if not bare.strip() else []
 
 
 def _number_text(value: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from oneloop.read.cells import as_spans
+from oneloop.read.cells import END, START, as_spans
 from oneloop.read.table import Cells
 
 ONE_EACH = ("label-studio", "doccano", "spans", "translation")  # shapes that give one row for each row
@@ -36,14 +36,17 @@ def _text_key(row: Cells) -> str | None:
 
 
 def _span_list(value: Any) -> bool:
-    """Whether a cell is a list of spans in any spelling, or an empty list."""
-    if not isinstance(value, list):
+    """Whether a cell is a list of spans in any spelling, right or wrong, or an empty list."""
+    return isinstance(value, list) and all(_looks_like_span(item) for item in value[:3])
+
+
+def _looks_like_span(item: Any) -> bool:
+    if isinstance(item, dict):
+        return any(key in item for key in START) and any(key in item for key in END)
+    if not isinstance(item, list) or not 3 <= len(item) <= 4:
         return False
-    try:
-        as_spans(value[:3])
-    except ValueError:
-        return False
-    return True
+    numbers = sum(isinstance(part, int) and not isinstance(part, bool) for part in item)
+    return numbers >= 2 and any(isinstance(part, str) for part in item)
 
 
 # ---- Prodigy, Hugging Face style, generic ------------------------------------------------------------------------------

@@ -53,15 +53,18 @@ def known_format(name: str | None) -> str | None:
 
 def read_part(part: Part, options: Options) -> Table:
     """The rows of one file, or of the one file in a packed one."""
-    return joined([read_plain(plain, options) for plain in unpacked(part)])
+    try:
+        return joined([read_plain(plain, options) for plain in unpacked(part)])
+    finally:
+        part.close()
 
 
 def read_plain(part: Part, options: Options) -> Table:
     """The rows of one file that is not packed."""
     format = known_format(options.format)
     limit = None if options.whole else 1 << 20
-    found = detect(part, options.encoding, limit) if format is None else _told(part, format, options)
     try:
+        found = detect(part, options.encoding, limit) if format is None else _told(part, format, options)
         return _READERS[found.format](part, found, options)
     finally:
         part.close()

@@ -101,12 +101,20 @@ def sort_items(items: Sequence[Item]) -> Sorted:
 
 def read_folder(items: Sequence[Item], name: str, options: Options) -> dict[str, Table]:
     """All splits of a folder. DataError if it holds no data."""
-    from oneloop.read import beir, brat
+    try:
+        return _read_folder(items, name, options)
+    finally:
+        for item in items:
+            item.part.close()
+
+
+def _read_folder(items: Sequence[Item], name: str, options: Options) -> dict[str, Table]:
+    from oneloop.read import beir
 
     if beir.is_beir([item.path for item in items]):
         return beir.read_beir(items, name, options)
     if any(item.path.suffix == ".ann" for item in items):
-        return _brat_splits(items, name, options, brat)
+        return _brat_splits(items, name, options)
     sorted_items = sort_items(items)
     if not sorted_items.splits:
         raise DataError("holds no data files", where=name, expected="csv, tsv, jsonl, json, parquet, CoNLL, txt, …")
@@ -117,7 +125,7 @@ def read_folder(items: Sequence[Item], name: str, options: Options) -> dict[str,
     return tables
 
 
-def _brat_splits(items: Sequence[Item], name: str, options: Options, brat: object) -> dict[str, Table]:
+def _brat_splits(items: Sequence[Item], name: str, options: Options) -> dict[str, Table]:
     from oneloop.read.brat import read_brat
 
     named = {split: [item for item in items if item.split() == split] for split in ("train", "validation", "test")}
@@ -126,13 +134,13 @@ def _brat_splits(items: Sequence[Item], name: str, options: Options, brat: objec
     return {split: read_brat(members, name, options) for split, members in named.items() if members}
 
 
-def read_together(items: Sequence[Item], options: Options) -> Table:
+def read_together(items: Sequence[Item], options: Options, *, ordered: bool = False) -> Table:
     """Files of one split as one table: a parallel pair, texts sorted into folders by class, a row for each text file, or
-    one after the other."""
-    items = sorted(items, key=lambda item: str(item.path))
+    one after the other. ordered: the order was given by the user, and of a pair the first is the source."""
+    items = list(items) if ordered else sorted(items, key=lambda item: str(item.path))
     if len(items) == 1:
         return read_part(items[0].part, options)
-    if pair := parallel_pair(items):
+    if pair := parallel_pair(items, ordered):
         (source, target), languages = pair
         one, other = (unpacked(item.part)[0] for item in (source, target))
         return plain.read_parallel(one, other, languages, encoding=options.encoding, max_rows=options.max_rows)
@@ -156,15 +164,17 @@ def _is_text(item: Item, options: Options) -> bool:
         return True
     if item.path.name.lower().split(".", 1)[-1] not in ("txt", "text", "txt.gz") and item.path.suffix:
         return False
-    if packing(item.part.head(512)):
-        return item.path.suffix == ".gz"
     try:
+        if packing(item.part.head(512)):
+            return item.path.suffix == ".gz"
         return detect(item.part, options.encoding).format == "txt"
     except DataError:
         return True  # an empty document among others
+    finally:
+        item.part.release()
 
 
-def parallel_pair(items: Sequence[Item]) -> tuple[tuple[Item, Item], tuple[str, str]] | None:
+def parallel_pair(items: Sequence[Item], ordered: bool = False) -> tuple[tuple[Item, Item], tuple[str, str]] | None:
     """Two files of the same name whose endings are languages (train.en, train.de) or sides (train.src, train.tgt), with their
     languages; the order of languages in a name like `corpus.en-de.de` decides which is the source, else the alphabet does."""
     if len(items) != 2:
@@ -177,7 +187,7 @@ def parallel_pair(items: Sequence[Item]) -> tuple[tuple[Item, Item], tuple[str, 
         order = sorted((0, 1), key=lambda i: SIDES[ends[i]])
     elif all(LANGUAGE.match(end) and end not in ("csv", "tsv", "txt", "ann", "xml", "tmx", "tab", "zip", "pdf", "htm") for end in ends):
         order = [0, 1]
-        if f"{ends[1]}-{ends[0]}" in stems[0]:
+        if f"{ends[1]}-{ends[0]}" in stems[0] and not ordered:
             order = [1, 0]
     else:
         return None

@@ -49,7 +49,10 @@ def load_part(part: Part, options: Options) -> dict[str, Table]:
     """The splits in one file: those of an archive's members, of a JSON document {"train": …}, or the one table."""
     if packing(part.head(512)) in ARCHIVE and not is_office(part):
         members = unpacked(part)
-        if len(members) != 1:
+        part.close()
+        if len(members) == 1:
+            part = members[0]
+        else:
             items = [Item(PurePosixPath(member.name.removeprefix(part.name).lstrip("/")), member) for member in members]
             return read_folder(_without_top(items), part.name, options)
     table = read_part(part, options)
@@ -70,7 +73,7 @@ def _load_list(sources: list[Source], options: Options) -> dict[str, Table]:
     gone = [path for path in paths if not path.is_file()]
     if gone or not paths:
         raise _missing(gone[0], str(gone[0])) if gone else DataError("the list of files is empty", fix="name at least one file")
-    return {"train": read_together(_items(paths, _common([str(path) for path in paths])), options)}
+    return {"train": read_together(_items(paths, _common([str(path) for path in paths])), options, ordered=True)}
 
 
 def _common(paths: list[str]) -> Path:

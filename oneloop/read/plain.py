@@ -80,6 +80,8 @@ def read_parallel(
         ColumnRows(["source", "target"], pairs), ["source", "target"], file=source.name, format="parallel", numbers=lines, lines=lines
     )
     table.notes.append(f"{source.name} and {target.name} read line by line; languages {', '.join(languages)}, the first is the source")
+    source.close()
+    target.close()
     if blank:
         table.notes.append(f"{blank} pairs of blank lines skipped")
     return table

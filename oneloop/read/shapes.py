@@ -16,19 +16,20 @@ from oneloop.read.exports import Fault
 from oneloop.read.offsets import converted, find_unit
 from oneloop.read.table import Cells, Table
 
-LOOKED_AT = 50  # rows that must agree before a shape is believed
+LOOKED_AT = 50  # rows that show a shape
+AGREE = 0.6  # of them that must have it; the others are then problems
 Flat = Iterator[Cells | Fault]
 
 
 def flatten(table: Table, document: Any = None) -> Table:
-    """`table` laid flat if all its first rows have a known shape, else `table` itself."""
+    """`table` laid flat if most of its first rows have a known shape, else `table` itself."""
     rows: Sequence[Any] = table.rows
     if isinstance(document, dict) and exports.is_spacy_tool(document):
         rows = [{str(i): cell for i, cell in enumerate(item)} for item in document["annotations"] if item]
         table = Table(rows, ["0", "1"], file=table.file, format="json")
     looked = rows[:LOOKED_AT]
     for name, matches, lay in SHAPES:
-        if looked and all(matches(row) for row in looked):
+        if looked and sum(map(matches, looked)) >= AGREE * len(looked):
             return _laid(table, name, lay)
     return table
 
@@ -143,7 +144,7 @@ def _lay_pair(languages: list[str]) -> Callable[[Cells], Flat]:
 
 
 def _languages(table: Table) -> list[str]:
-    return list(table.rows[0]["translation"]) if len(table) else []
+    return next((list(row["translation"]) for row in table.rows if _is_translation(row)), [])
 
 
 SHAPES: tuple[tuple[str, Callable[[Any], bool], Callable[[Cells], Flat]], ...] = (

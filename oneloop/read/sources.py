@@ -61,6 +61,11 @@ class Part:
             self.file.close()
             self.file = None
 
+    def release(self) -> None:
+        """Close the file if it can be opened again."""
+        if self.path is not None:
+            self.close()
+
     @property
     def suffix(self) -> str:
         """The last file ending without a packing one, lower case, with dot: `.csv` for `a.csv.gz`."""
@@ -105,8 +110,13 @@ def unpacked(part: Part, limit: int | None = None) -> list[Part]:
         return list(_zip_members(part))
     if kind == "tar":
         return list(_tar_members(part))
-    plain = Part(_without_packing(part.name), file=_decompress(part, kind, limit))
-    return unpacked(plain, limit) if packing(plain.head(512)) in ARCHIVE else [plain]
+    plain = Part(part.name, file=_decompress(part, kind, limit))
+    if packing(plain.head(512)) not in ARCHIVE or is_office(plain):
+        return [plain]
+    try:
+        return unpacked(plain, limit)
+    finally:
+        plain.close()
 
 
 def is_office(part: Part) -> bool:
@@ -116,13 +126,6 @@ def is_office(part: Part) -> bool:
             return "[Content_Types].xml" in archive.namelist()[:50]
     except (zipfile.BadZipFile, OSError):
         return False
-
-
-def _without_packing(name: str) -> str:
-    for packed in (".gz", ".gzip", ".zst", ".bz2", ".xz"):
-        if name.lower().endswith(packed):
-            return name
-    return name
 
 
 def _decompress(part: Part, kind: str, limit: int | None) -> BinaryIO:
@@ -178,7 +181,17 @@ class _CheckedZst:
 
 def _copied(stream: IO[bytes], name: str, packed_size: int, limit: int | None = None, before: int = 0) -> BinaryIO:
     """All of `stream` in memory or an unnamed temporary file, under the caps. before: bytes already unpacked elsewhere."""
-    target = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (its life is that of the Part)
+    target = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))  # noqa: SIM115 (its life is that of the Part)
+    try:
+        _copy(stream, target, name, packed_size, limit, before)
+    except BaseException:
+        target.close()
+        raise
+    target.seek(0)
+    return target
+
+
+def _copy(stream: IO[bytes], target: BinaryIO, name: str, packed_size: int, limit: int | None, before: int) -> None:
     total = 0
     while block := stream.read(BLOCK):
         total += len(block)
@@ -189,9 +202,7 @@ def _copied(stream: IO[bytes], name: str, packed_size: int, limit: int | None = 
             raise DataError(reason, where=name, fix="unpack it yourself if you trust it")
         target.write(block)
         if limit is not None and total >= limit:
-            break
-    target.seek(0)
-    return cast(BinaryIO, target)
+            return
 
 
 def _zip_entries(part: Part) -> int:
