@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneloop.encode.spans import (
@@ -39,6 +39,7 @@ def test_words_in_many_scripts() -> None:
     assert words("e\u0301te\u0301 שלום") == ["e\u0301te\u0301", "שלום"]
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_every_character_but_white_space_is_in_one_word(text: str) -> None:
     for level in ("words", "kinds", "characters"):
@@ -48,6 +49,7 @@ def test_every_character_but_white_space_is_in_one_word(text: str) -> None:
         assert {place for place, char in enumerate(text) if not char.isspace()} <= set(covered)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.data())
 def test_spans_come_back_exactly(text: str, data: st.DataObject) -> None:
     places = st.integers(0, len(text))
@@ -79,6 +81,7 @@ def test_D12_a_span_keeps_the_marks_of_its_last_character() -> None:
     assert tag_spans(*reversed(tag_words(text, kept))) == kept
 
 
+@settings(deadline=None)
 @given(TEXTS, st.data())
 def test_D12_no_span_starts_or_ends_before_a_mark(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneloop.encode.texts import pair_windows, window_texts
 from tests.small_tokenizers import wordpiece
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(4, 60), st.integers(0, 60))
 def test_a_pair_is_read_whole(first: int, second: int, size: int, stride: int) -> None:
     found = pair_windows(first, second, size, stride)

@@ -13,6 +13,7 @@ from oneloop.errors import ModelError, RecipeError
 from tests.small_tokenizers import KINDS, minilm, wordpiece, wrapped
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3000), st.integers(1, 400), st.data())
 def test_windows_cover_every_token_and_overlap_by_the_stride(length: int, size: int, data: st.DataObject) -> None:
     stride = data.draw(st.integers(0, size - 1))
@@ -49,6 +50,7 @@ def test_windows_are_even_instead_of_leaving_a_short_tail() -> None:
     assert windows(11, 5, 2) == [(0, 5), (3, 8), (6, 11)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=0, max_size=120), st.integers(12, 40), st.data())
 def test_word_windows_tear_no_word_and_miss_none(pieces: list[int], size: int, data: st.DataObject) -> None:
     stride = data.draw(st.integers(0, size // 2))
