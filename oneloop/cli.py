@@ -228,11 +228,13 @@ def predict_command(
     from oneloop.ship import predict
 
     given = read_inputs(inputs)
-    if all(isinstance(one, str) for one in given):
+    files = [one for one in given if isinstance(one, str) and is_file(one)]
+    loaded = oneloop.load(model, task=task)
+    if files:
         where = mapping("columns", columns, "--columns") if columns else None
-        found = predict.predict_file(model, given, out, columns=where, task=task)
+        found = predict.predict_file(loaded, [str(one) for one in given], out, columns=where)
     else:
-        found = oneloop.load(model, task=task).predict(given)
+        found = loaded.predict(given)
         if out is not None:
             predict.write(out, found)
     if out is None:
@@ -241,6 +243,16 @@ def predict_command(
         errors = sum("error" in line for line in found)
         counts = {"rows": len(found), "errors": errors, "out": str(out)}
         answer(counts, json, lambda: f"{len(found)} rows, {errors} of them with an error: {out}")
+
+
+def is_file(text: str) -> bool:
+    """Whether an input names a file, or looks like one that is missing; a text longer than a path can be is a text."""
+    from oneloop.ship.predict import looks_like_path
+
+    try:
+        return Path(text).exists() or looks_like_path(text)
+    except (OSError, ValueError):
+        return False
 
 
 def read_inputs(inputs: list[str]) -> list[Any]:

@@ -295,3 +295,13 @@ def test_a_progress_display_that_lost_its_terminal_goes_on_silently() -> None:
     progress({"kind": "note", "text": "x"})
     progress({"kind": "note", "text": "y"})
     assert progress.bar is None
+
+
+def test_predict_reads_texts_rows_files_and_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\ntwo\n"))
+    assert cli.read_inputs(["-", '{"text": "a"}', "{not json", "plain"]) == ["one", "two", {"text": "a"}, "{not json", "plain"]
+    (tmp_path / "a.csv").write_text("text\nx\n")
+    assert cli.is_file(str(tmp_path / "a.csv")) and cli.is_file("missing.csv")
+    assert not cli.is_file("Where is it?") and not cli.is_file("x" * 10_000) and not cli.is_file("a\0b")
