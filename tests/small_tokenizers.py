@@ -127,6 +127,12 @@ def small_bert(head: str, vocabulary: int, **settings: Any) -> Any:
 
     torch.manual_seed(0)
     config = transformers.BertConfig(
-        vocab_size=vocabulary, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, **settings
+        vocab_size=vocabulary,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        type_vocab_size=4,
+        **settings,
     )
     return getattr(transformers, head)(config).eval()
