@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from oneloop.diagnose.checks import answers, documents, drift, labels, lengths, noise, pairs, retrieval, spans, spelling, splits, tags, text
+from oneloop.diagnose.checks.copies import leaked
 from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, SHOWN_ROWS, TRAIN, VERDICTS, Data, Finding, about, from_problems
 from oneloop.errors import DataError, OneloopError, Problem
 from oneloop.tasks import task_class
 from oneloop.tasks.base import Row, Task
 
+__all__ = ["Finding", "Report", "check", "leaked"]
+
 FAMILIES: tuple[Callable[[Data], Iterable[Finding]], ...] = (
     splits.column_differences,
     splits.duplicates,
+    splits.shared_keys,
     splits.repeated_ids,
     labels.labels,
     labels.scores,
@@ -69,9 +73,15 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """The report as a JSON-ready document."""
         return {
-            "verdict": self.verdict, "task": self.task, "splits": self.splits, "columns": self.columns,
-            "findings": [finding.as_dict() for finding in self.findings], "figures": self.figures, "notes": self.notes, "written": self.written,
-        }  # fmt: skip
+            "verdict": self.verdict,
+            "task": self.task,
+            "splits": self.splits,
+            "columns": self.columns,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "figures": self.figures,
+            "notes": self.notes,
+            "written": self.written,
+        }
 
     def render(self) -> str:
         """The report for a terminal: the verdict, the findings by severity, what was written."""
@@ -247,8 +257,8 @@ def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any]
         within = {problem.render() for table in tables.values() for problem in mixed_types({"": table}, [target])}
         across = [problem for problem in mixed_types(tables, [target]) if problem.render() not in within]
         report.findings += from_problems(across, "mixed-labels")
-    related = next((table.related for table in tables.values() if getattr(table, "related", None)), {})
-    return Data(found, {name: list(table.columns) for name, table in tables.items()}, dict(related))
+    related: dict[str, Any] = next((table.related for table in tables.values() if getattr(table, "related", None)), {})
+    return Data(found, {name: list(table.columns) for name, table in tables.items()}, related, tables, mapped)
 
 
 def _has(table: Any, mapped: Mapping[str, Any]) -> bool:
@@ -260,8 +270,13 @@ def _same_roles(own: Mapping[str, Any], mapped: Mapping[str, Any]) -> bool:
     return set(own) == set(mapped)
 
 
-KINDS = (("empty", "empty-cells"), ("there is no column", "missing-column"), ("no column for", "missing-column"), ("while", "mixed-labels"),
-         ("in its context", "answer-not-in-context"))  # fmt: skip
+KINDS = (
+    ("empty", "empty-cells"),
+    ("there is no column", "missing-column"),
+    ("no column for", "missing-column"),
+    ("while", "mixed-labels"),
+    ("in its context", "answer-not-in-context"),
+)
 
 
 def _named(finding: Finding, split: str) -> Finding:

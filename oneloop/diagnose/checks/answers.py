@@ -16,14 +16,44 @@ from oneloop.tasks.base import Row
 LONG_ANSWER = 0.5  # share of the context from which an answer is a copy of it
 OUTCOMES = {  # what find_answer had to do: kind, severity, sentence, remedy
     EMPTY: ("empty-answer", BLOCKS, "have an answer without text", "for a question without an answer leave the list of answers empty"),
-    ABSENT: ("answer-not-in-context", BLOCKS, "have an answer that is not in its context", "copy the answer from the context word for word"),
-    ELSEWHERE: ("answer-start-wrong", BLOCKS, "have an answer that is in its context, but not where its start says", "correct answer_start"),
-    "moved": ("answer-start-beside", BIASES, "have an answer one or two characters beside its start", "moved when trained here; --fix corrects the start"),
-    "folded": ("answer-other-form", LOOK, "write the answer in another Unicode form or spacing than the context", "matched here; --fix takes the context's form"),
-    "widened": ("answer-inside-character", LOOK, "have an answer that ends inside a visible character", "widened here; --fix takes the whole character"),
-    "UTF-16 units": ("offset-unit", BIASES, "count their answer's start in UTF-16 units (JavaScript, Java)", "converted here; --fix writes characters"),
+    ABSENT: (
+        "answer-not-in-context",
+        BLOCKS,
+        "have an answer that is not in its context",
+        "copy the answer from the context word for word",
+    ),
+    ELSEWHERE: (
+        "answer-start-wrong",
+        BLOCKS,
+        "have an answer that is in its context, but not where its start says",
+        "correct answer_start",
+    ),
+    "moved": (
+        "answer-start-beside",
+        BIASES,
+        "have an answer one or two characters beside its start",
+        "moved when trained here; --fix corrects the start",
+    ),
+    "folded": (
+        "answer-other-form",
+        LOOK,
+        "write the answer in another Unicode form or spacing than the context",
+        "matched here; --fix takes the context's form",
+    ),
+    "widened": (
+        "answer-inside-character",
+        LOOK,
+        "have an answer that ends inside a visible character",
+        "widened here; --fix takes the whole character",
+    ),
+    "UTF-16 units": (
+        "offset-unit",
+        BIASES,
+        "count their answer's start in UTF-16 units (JavaScript, Java)",
+        "converted here; --fix writes characters",
+    ),
     "bytes of UTF-8": ("offset-unit", BIASES, "count their answer's start in bytes", "converted here; --fix writes characters"),
-}  # fmt: skip
+}
 
 
 def answers(data: Data) -> Iterator[Finding]:
@@ -146,7 +176,7 @@ def _shapes(rows: Sequence[Row]) -> Iterator[Finding]:
         )
     asked = Counter((normalise(row["question"]), row["context"]) for row in rows if isinstance(row.get("question"), str))
     again = [row for row in rows if isinstance(row.get("question"), str) and asked[normalise(row["question"]), row["context"]] > 1]
-    texts = {}
+    texts: dict[tuple[str, str], set[tuple[str, ...]]] = {}
     for row in again:
         texts.setdefault((normalise(row["question"]), row["context"]), set()).add(
             tuple(sorted(normalise(a["text"]) for a in row["answers"]))

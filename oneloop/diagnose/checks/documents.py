@@ -141,9 +141,15 @@ def _answer_texts(found: Sequence[tuple[Row, str, str]], total: int) -> Iterator
     blank = [row for row, asked, text in found if PLACEHOLDER.search(text) or PLACEHOLDER.search(asked)]
     if blank:
         message = "{count} rows ({share}) hold a placeholder that nobody filled in"
-        shown = [(PLACEHOLDER.search(text) or PLACEHOLDER.search(asked)) for _, asked, text in found]
+        matches = [PLACEHOLDER.search(text) or PLACEHOLDER.search(asked) for _, asked, text in found]
         yield about(
-            "placeholders", LOOK, blank, total, message, "fill them in or remove the rows", examples=[match[0] for match in shown if match]
+            "placeholders",
+            LOOK,
+            blank,
+            total,
+            message,
+            "fill them in or remove the rows",
+            examples=[match[0] for match in matches if match],
         )
     counts = Counter(text for _, _, text in found)
     often = {text for text, count in counts.items() if count > max(3, 0.01 * total) and len(text.split()) > 2}

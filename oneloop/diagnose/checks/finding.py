@@ -6,7 +6,7 @@ In:  role rows, {"id", "row", "file", <role>: value, …}, grouped by split. Out
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -71,11 +71,14 @@ class Finding:
 
 @dataclass
 class Data:
-    """The role rows of each split; `columns` as found in each split's file; `related`: the corpus and queries of a search set."""
+    """The role rows of each split; `columns` as found in each split's file; `related`: the corpus and queries of a search set;
+    `tables`: the splits as read, of which `mapped` gives {role: column}."""
 
     splits: dict[str, list[Row]]
     columns: dict[str, list[str]] = field(default_factory=dict)
     related: dict[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    mapped: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def roles(self) -> frozenset[str]:
@@ -144,7 +147,9 @@ def brief(row: Row) -> tuple[str, int]:
 
 def one(text: str) -> str:
     """A sentence about one thing that was written for many: `1 row (3 %) has …`."""
-    text = re.sub(r"^1 (\w+)ies\b|^1 (\w+)s\b", lambda match: f"1 {match[1]}y" if match[1] else f"1 {match[2]}", text)
+    text = re.sub(
+        r"^1 ((?:train |test |validation )?\w+?)(ies|s)\b", lambda match: f"1 {match[1]}" + ("y" if match[2] == "ies" else ""), text
+    )
     verbs = {"have": "has", "are": "is", "repeat": "repeats", "share": "shares", "write": "writes", "count": "counts", "read": "reads"}
     return re.sub(r"^(1 .{0,40}?)\b(have|are|repeat|share|write|count|read)\b", lambda match: match[1] + verbs[match[2]], text)
 

@@ -105,29 +105,64 @@ def _counts(data: Data, rows: list[Row]) -> Iterator[Finding]:
         return
     total = len(train)
     if len(counts) == 1:
-        yield Finding("one-class", BLOCKS, f"every row has the label '{shorten(next(iter(counts)))}': there is nothing to learn",
-                      "add rows of the other classes, or check that this is the label column", total, 1.0, split=name)  # fmt: skip
+        yield Finding(
+            "one-class",
+            BLOCKS,
+            f"every row has the label '{shorten(next(iter(counts)))}': there is nothing to learn",
+            "add rows of the other classes, or check that this is the label column",
+            total,
+            1.0,
+            split=name,
+        )
         return
     if total >= 20 and len(counts) > 0.5 * total and "label" in data.roles:
         most = [f"{shorten(label, 30)} ({count})" for label, count in counts.most_common(3)]
-        yield Finding("ids-as-labels", BLOCKS, f"{len(counts):,} different labels for {total:,} rows: an id or text, not a class",
-                      "choose another column as the label, or take it as text to generate or search", len(counts), len(counts) / total,
-                      examples=most, split=name)  # fmt: skip
+        yield Finding(
+            "ids-as-labels",
+            BLOCKS,
+            f"{len(counts):,} different labels for {total:,} rows: an id or text, not a class",
+            "choose another column as the label, or take it as text to generate or search",
+            len(counts),
+            len(counts) / total,
+            examples=most,
+            split=name,
+        )
         return
+    yield from _rare(counts, train, name)
+    if "label" in data.roles:
+        yield from _imbalance(counts, name)
+
+
+def _rare(counts: Counter[str], train: list[Row], name: str) -> Iterator[Finding]:
+    """Classes with one example, and with few."""
     single = [label for label, count in counts.items() if count == 1]
     if single:
         alone = set(single)
         found = [row for row in train if alone & set(labels_of(row))]
-        yield about("single-example-classes", LOOK, found, len(counts), f"{len(single):,} of {len(counts):,} classes have one {name} example",
-                    "collect more, merge them, or leave them out: one example cannot be learned and tested",
-                    examples=single, split=name, classes=sorted(single))  # fmt: skip
+        yield about(
+            "single-example-classes",
+            LOOK,
+            found,
+            len(counts),
+            f"{len(single):,} of {len(counts):,} classes have one {name} example",
+            "collect more, merge them, or leave them out: one example cannot be learned and tested",
+            examples=single,
+            split=name,
+            classes=sorted(single),
+        )
     few = {label: count for label, count in counts.items() if 1 < count < FEW_EXAMPLES}
     if few:
         shown = [f"{shorten(label, 40)} ({count})" for label, count in sorted(few.items(), key=lambda item: item[1])]
-        yield Finding("rare-classes", LOOK, f"{len(few):,} of {len(counts):,} classes have fewer than {FEW_EXAMPLES} {name} examples",
-                      "collect more; their scores will be noise", len(few), len(few) / len(counts), examples=shown[:5], split=name)  # fmt: skip
-    if "label" in data.roles:
-        yield from _imbalance(counts, name)
+        yield Finding(
+            "rare-classes",
+            LOOK,
+            f"{len(few):,} of {len(counts):,} classes have fewer than {FEW_EXAMPLES} {name} examples",
+            "collect more; their scores will be noise",
+            len(few),
+            len(few) / len(counts),
+            examples=shown[:5],
+            split=name,
+        )
 
 
 def _imbalance(counts: Counter[str], name: str) -> Iterator[Finding]:
@@ -136,12 +171,26 @@ def _imbalance(counts: Counter[str], name: str) -> Iterator[Finding]:
     share = most / total
     if share >= DOMINANT:
         severity = BIASES if share >= OVERWHELMING else LOOK
-        yield Finding("imbalance", severity, f"{percent(most, total)} of the {name} rows are '{shorten(label)}': always saying so scores it",
-                      "judge by macro-F1 and against the majority; collect the rare classes", most, share, split=name)  # fmt: skip
+        yield Finding(
+            "imbalance",
+            severity,
+            f"{percent(most, total)} of the {name} rows are '{shorten(label)}': always saying so scores it",
+            "judge by macro-F1 and against the majority; collect the rare classes",
+            most,
+            share,
+            split=name,
+        )
     elif len(counts) > 1 and most >= 20 * min(counts.values()) and total >= 200:
         least, rare = min(counts.items(), key=lambda item: (item[1], item[0]))
-        yield Finding("imbalance", LOOK, f"'{shorten(label)}' has {most:,} {name} rows, '{shorten(least)}' {rare:,}",
-                      "judge by macro-F1; collect the rare classes", most, share, split=name)  # fmt: skip
+        yield Finding(
+            "imbalance",
+            LOOK,
+            f"'{shorten(label)}' has {most:,} {name} rows, '{shorten(least)}' {rare:,}",
+            "judge by macro-F1; collect the rare classes",
+            most,
+            share,
+            split=name,
+        )
 
 
 def label_sets(data: Data) -> Iterator[Finding]:
@@ -171,8 +220,16 @@ def label_sets(data: Data) -> Iterator[Finding]:
     scored = sum(sum(counts.values()) for name, counts in sets.items() if name != TRAIN)
     if outside and scored >= 5 * len(sets[TRAIN]):
         shown = [f"{shorten(label, 40)} ({sets[TRAIN][label]})" for label in sorted(outside, key=lambda label: -sets[TRAIN][label])]
-        yield Finding("labels-only-in-train", LOOK, f"{len(outside):,} labels occur in train alone: no score covers them",
-                      "split again by label", len(outside), len(outside) / len(sets[TRAIN]), examples=shown[:5], numbers={"labels": sorted(outside)})  # fmt: skip
+        yield Finding(
+            "labels-only-in-train",
+            LOOK,
+            f"{len(outside):,} labels occur in train alone: no score covers them",
+            "split again by label",
+            len(outside),
+            len(outside) / len(sets[TRAIN]),
+            examples=shown[:5],
+            numbers={"labels": sorted(outside)},
+        )
 
 
 def scores(data: Data) -> Iterator[Finding]:

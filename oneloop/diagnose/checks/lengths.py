@@ -53,8 +53,17 @@ def lengths(data: Data, max_length: int | None = None) -> Iterator[Finding]:
     longest = picked[np.argsort(-tokens, kind="stable")]
     over = [rows[i] for i in longest[: int((tokens > (max_length or LIMITS[-1])).sum())]]
     remedy = "choose max_length by these figures; longer rows are windowed here, not cut" if told else "nothing to do"
-    yield Finding("lengths", LOOK, message, remedy, len(over), len(over) / len(picked), [(str(row["file"]), int(row["row"])) for row in over],
-                  examples=[f"{int(t)} tokens" for t in sorted(tokens, reverse=True)[: min(3, len(over))]], numbers=figures)  # fmt: skip
+    yield Finding(
+        "lengths",
+        LOOK,
+        message,
+        remedy,
+        len(over),
+        len(over) / len(picked),
+        [(str(row["file"]), int(row["row"])) for row in over],
+        examples=[f"{int(t)} tokens" for t in sorted(tokens, reverse=True)[: min(3, len(over))]],
+        numbers=figures,
+    )
     yield from _unknown(rows, picked, tokens, unknown, how)
 
 
@@ -93,7 +102,7 @@ def counter() -> tuple[Count, str]:
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    unknown = tokenizer.token_to_id(json.loads(path.read_text("utf-8"))["model"].get("unk_token") or "[UNK]")
+    unknown: Any = tokenizer.token_to_id(json.loads(path.read_text("utf-8"))["model"].get("unk_token") or "[UNK]")
 
     def count(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         sizes, missing = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)

@@ -63,7 +63,8 @@ def label_errors(data: Data) -> Iterator[Finding]:
         for row, guess, i in zip(rows, guesses, suspects)
     ]
     sampled = f", in a sample of {len(found):,} of {total:,} rows" if len(found) < total else ""
-    message = f"{{count}} rows ({{share}}) probably have a wrong label ({how}; {percent(right, 1)} agree with a linear model that did not see them{sampled})"
+    agree = f"{percent(right, 1)} agree with a linear model that did not see them{sampled}"
+    message = f"{{count}} rows ({{share}}) probably have a wrong label ({how}; {agree})"
     remedy = "look at them, the surest first; correct what is wrong and leave the hard ones"
     yield about("likely-label-errors", LOOK, rows, len(found), message, remedy, examples=shown, suggested=guesses)
 
@@ -90,7 +91,7 @@ def _probabilities(train: Any, labels: np.ndarray, held: Any) -> np.ndarray:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=10.0, max_iter=60, tol=1e-3)
+    model = LogisticRegression(C=10.0, max_iter=30, tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the ranking of the rows settles long before the weights do
         model.fit(train, labels)

@@ -16,13 +16,14 @@ import numpy as np
 from oneloop.diagnose.checks.copies import normalise
 from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, Data, Finding, about, shorten
 from oneloop.diagnose.checks.lengths import counter
+from oneloop.diagnose.checks.text import first_of_each
 from oneloop.diagnose.language import SCRIPTS, identify, script
 from oneloop.tasks.base import Row
 
 FAR = 4.5  # robust standard deviations of the log length ratio from which a pair is odd
 LEARNED = 20_000  # pairs from which the two languages are learned
 RUN = 3  # characters in the features that tell the two languages apart
-MARGIN = 2.0  # nats by which a text must look more like the other language, with NATS_PER_CHARACTER of its length
+MARGIN = 4.0  # nats by which a text must look more like the other language, with NATS_PER_CHARACTER of its length
 NATS_PER_CHARACTER = 0.15
 WINDOW = 200  # rows over which a shift of the lines is looked for
 SHIFTS = (-3, -2, -1, 1, 2, 3)
@@ -65,7 +66,7 @@ def _ratios(rows: Sequence[Row], total: int) -> Iterator[Finding]:
     weight = np.sqrt(np.minimum(a, b))
     scaled = (ratios - middle) * weight
     spread = 1.4826 * float(np.median(np.abs(scaled))) or 1.0
-    odd = np.flatnonzero((np.abs(scaled) > FAR * spread) & (np.abs(ratios - middle) > math.log(2)))
+    odd: list[int] = np.flatnonzero((np.abs(scaled) > FAR * spread) & (np.abs(ratios - middle) > math.log(2))).tolist()
     if len(odd):
         found = [rows[i] for i in odd]
         shown = [f"{int(a[i])} : {int(b[i])} characters: {shorten(rows[i]['source'], 30)} | {shorten(rows[i]['target'], 30)}" for i in odd]
@@ -167,7 +168,8 @@ def _shifted(rows: Sequence[Row]) -> Iterator[Finding]:
         hit = [rows[i] for i in positions]
         way = "earlier" if shift < 0 else "later"
         lines = "line" if abs(shift) == 1 else "lines"
-        message = f"in {{count}} rows ({{share}}) the target belongs to a source {abs(shift)} {lines} {'later' if shift < 0 else 'earlier'}: the columns are shifted"
+        where = f"{abs(shift)} {lines} {'later' if shift < 0 else 'earlier'}"
+        message = f"in {{count}} rows ({{share}}) the target belongs to a source {where}: the columns are shifted"
         remedy = f"find the line that is missing or doubled before row {hit[0]['row']}; the right target stands {abs(shift)} {lines} {way}"
         shown = [f"{shorten(row['source'], 45)} | {shorten(row['target'], 45)}" for row in hit]
         yield about("shifted-pairs", BLOCKS, hit, len(rows), message, remedy, examples=shown, shift=shift)
@@ -192,8 +194,15 @@ def _repeated_targets(rows: Sequence[Row]) -> Iterator[Finding]:
     often = {target for target, several in sources.items() if len(several) > max(10, 0.005 * len(rows))}
     if often:
         found = [row for row in rows if row["target"] in often]
-        yield about("repeated-targets", LOOK, found, len(rows), f"{{count}} pairs ({{share}}) share {len(often)} targets that stand with many different sources",
-                    "look whether they are fillers", examples=sorted(often))  # fmt: skip
+        yield about(
+            "repeated-targets",
+            LOOK,
+            found,
+            len(rows),
+            f"{{count}} pairs ({{share}}) share {len(often)} targets that stand with many different sources",
+            "look whether they are fillers",
+            examples=sorted(often),
+        )
 
 
 # ---- summaries --------------------------------------------------------------------------------------------------------
@@ -282,6 +291,7 @@ def language_mix(data: Data) -> Iterator[Finding]:
         rows = [row for row in data.all_rows if isinstance(row.get(role), str) and len(row[role]) >= 40]
         if len(rows) < 20:
             continue
+        rows = first_of_each(rows, role)
         rows = rows[:: max(1, len(rows) // 20_000)]
         languages = [_language(row[role]) for row in rows]
         counts = Counter(language for language in languages if language)
@@ -297,8 +307,14 @@ def language_mix(data: Data) -> Iterator[Finding]:
             shown = [f"{language}: {row[role]}" for row, language in odd]
             yield about("language-mix", LOOK, found, len(rows), message, remedy, examples=shown, languages=dict(counts))
         if usual != "en" and most > 0.5 * len(rows):
-            yield Finding("not-english", LOOK, f"{role} is mostly in '{usual}'; the packaged model is English and lower-cases",
-                          "name a multilingual model of the Hub", most, most / len(rows))  # fmt: skip
+            yield Finding(
+                "not-english",
+                LOOK,
+                f"{role} is mostly in '{usual}'; the packaged model is English and lower-cases",
+                "name a multilingual model of the Hub",
+                most,
+                most / len(rows),
+            )
 
 
 def _language(text: str) -> str:
@@ -307,4 +323,4 @@ def _language(text: str) -> str:
     if found and found != "LATIN":
         return SCRIPTS.get(found, found.lower())
     language, share = identify([text[:600]])
-    return language if share > 0.25 and len(text.split()) >= 7 else ""
+    return language if share > 0.3 and len(text.split()) >= 10 else ""

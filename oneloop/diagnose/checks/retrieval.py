@@ -91,6 +91,25 @@ def _judgements(data: Data, rows: Sequence[Row], queries: Sequence[Row], corpus:
                 "judge them or leave them out",
                 examples=[r["text"] for r in alone],
             )
+    yield from _hopeless(data)
+    if corpus and data.splits:
+        known = {normalise(str(row["passage"])) for row in rows if "passage" in row}
+        never = [row for row in corpus if normalise(row["text"]) not in known]
+        if len(never) > 0.9 * len(corpus):
+            message = "{count} passages ({share}) are never judged: a good hit among them counts as wrong"
+            yield about(
+                "unjudged-passages",
+                LOOK,
+                never,
+                len(corpus),
+                message,
+                "usual for large collections; compare systems, do not trust the level",
+            )
+    yield from _torn(rows)
+
+
+def _hopeless(data: Data) -> Iterator[Finding]:
+    """Judgements of queries that no passage is relevant to."""
     for name, group in data.splits.items():
         positive = {normalise(str(row["query"])) for row in group if "query" in row and float(row.get("relevance", 1)) > 0}
         hopeless = [row for row in group if "query" in row and normalise(str(row["query"])) not in positive]
@@ -108,19 +127,10 @@ def _judgements(data: Data, rows: Sequence[Row], queries: Sequence[Row], corpus:
                 "judge a passage as relevant, or leave them out",
                 split=name,
             )
-    if corpus and data.splits:
-        known = {normalise(str(row["passage"])) for row in rows if "passage" in row}
-        never = [row for row in corpus if normalise(row["text"]) not in known]
-        if len(never) > 0.9 * len(corpus):
-            message = "{count} passages ({share}) are never judged: a good hit among them counts as wrong"
-            yield about(
-                "unjudged-passages",
-                LOOK,
-                never,
-                len(corpus),
-                message,
-                "usual for large collections; compare systems, do not trust the level",
-            )
+
+
+def _torn(rows: Sequence[Row]) -> Iterator[Finding]:
+    """Judgements that contradict each other, and queries that are their passage."""
     pairs: dict[tuple[str, str], set[Any]] = {}
     for row in rows:
         if "passage" in row:

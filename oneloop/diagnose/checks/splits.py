@@ -12,11 +12,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneloop.diagnose.checks.copies import Copies, input_parts, normalise
-from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, TEST, TRAIN, VALIDATION, Data, Finding, about, as_text, brief, shorten
+from oneloop.diagnose.checks.finding import (
+    BIASES,
+    LOOK,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Data,
+    Finding,
+    about,
+    as_text,
+    brief,
+    one,
+    percent,
+    shorten,
+)
 from oneloop.errors import did_you_mean
 from oneloop.tasks.base import Row
 
 SPEAKS = 40  # characters from which equal texts without a target are a leak; shorter lines repeat by nature
+WORDS = 3  # words from which equal tagged rows are a leak; `2 .` repeats by nature
 VERY_NEAR = 0.9  # similarity from which nearly equal rows make a score doubtful
 FEW = 0.01  # share of rows from which repetition inside a split is told
 MANY = 0.05  # share of very near rows from which a score is biased
@@ -37,11 +52,15 @@ class Found:
         rows, names, texts = [], [], []
         bare = not set(data.target_roles) - set(data.input_roles)
         for name, group in data.splits.items():
+            asked: set[str] = set()  # a query stands in a row for each of its judgements
             for row, text in zip(group, data.texts[name]):
-                if text.strip() and (len(text) >= SPEAKS or not bare):
+                short = (bare and len(text) < SPEAKS) or ("tags" in row and len(text.split()) < WORDS)
+                if text.strip() and not short and text not in asked:
                     rows.append(row)
                     names.append(name)
                     texts.append(text)
+                    if "query" in row:
+                        asked.add(text)
         return cls(rows, names, texts, Copies.of(*input_parts(rows, data.input_roles)))
 
     def of_split(self, name: str) -> list[int]:
@@ -81,21 +100,34 @@ def _leak_findings(data: Data, found: Found, name: str, source: str) -> Iterator
     equal, near = found.leaks(name, source)
     size = len(data.splits[name])
     score = f"a score on {name} counts memory as skill" if source == TRAIN else f"{source} rows choose the model and are scored again"
-    remedy = f"remove them from {name} (--fix moves them out) or from {source}; the score with and without them is `leaked(…)` apart"
+    remedy = f"remove them from {name}{{fix}} or from {source}, or give the score with and without them (oneloop.diagnose.check.leaked)"
     if equal:
         rows, partners = [found.rows[i] for i, _ in equal], [found.rows[j] for _, j in equal]
         message = f"{{count}} {name} rows ({{share}}) are in {source} too, but for case, spaces and punctuation: {score}"
         shown = [_pair(found, i, j) for i, j in equal]
         more: dict[str, Any] = {"examples": shown, "partners": partners, "source": source}
-        yield about("leaked-rows", BIASES, rows, size, message, remedy, fixable=True, split=name, **more)
-    if near:
+        yield about(
+            "leaked-rows", BIASES, rows, size, message, remedy.replace("{fix}", " (--fix moves them out)"), fixable=True, split=name, **more
+        )
+    if near and source == TRAIN:
         rows, partners = [found.rows[i] for i, _, _ in near], [found.rows[j] for _, j, _ in near]
         close = sum(value >= VERY_NEAR for _, _, value in near)
         severity = BIASES if close >= max(2, MANY * size) else LOOK
         message = f"{{count}} {name} rows ({{share}}) are nearly the same as a row of {source} ({close:,} of them at least 90 % alike)"
         shown = [f"{value:.2f} {_pair(found, i, j)}" for i, j, value in sorted(near, key=lambda item: (-item[2], item[0]))]
-        similar = {"similarity": [round(value, 3) for _, _, value in near], "source": source}
-        yield about("near-leaked-rows", severity, rows, size, message, remedy, examples=shown, partners=partners, split=name, **similar)
+        similar: dict[str, Any] = {"similarity": [round(value, 3) for _, _, value in near], "source": source}
+        yield about(
+            "near-leaked-rows",
+            severity,
+            rows,
+            size,
+            message,
+            remedy.replace("{fix}", ""),
+            examples=shown,
+            partners=partners,
+            split=name,
+            **similar,
+        )
 
 
 def _pair(found: Found, i: int, j: int) -> str:
@@ -135,7 +167,7 @@ def _inside(data: Data, found: Found, name: str) -> Iterator[Finding]:
         shown = [_pair(found, i, earlier[i]) for i in again]
         yield about("repeated-inputs", BIASES, rows, size, message, remedy, examples=shown, split=name)
     near = [i for i in positions if any(j in first for j in found.copies.near.get(found.copies.ids[i], ()))]
-    if len(near) >= max(2, FEW * size):
+    if len(near) >= max(2, FEW * size) and (name == TRAIN or len(data.splits) == 1):
         partners = [found.rows[first[next(j for j in found.copies.near[found.copies.ids[i]] if j in first)]] for i in near]
         message = f"{{count}} {name} rows ({{share}}) are nearly the same as another row of {name}"
         remedy = "look at some: if they are copies with small edits, keep one of each and keep the rest out of test"
@@ -149,10 +181,12 @@ def _contradictions(data: Data, found: Found) -> Iterator[Finding]:
     fixed = tuple(role for role in ("label", "labels", "score", "tags", "spans") if role in data.target_roles)
     if not fixed:
         return
-    groups: dict[int, list[int]] = {}
+    groups: dict[Any, list[int]] = {}
     for i, number in enumerate(found.copies.ids):
-        if all(role in found.rows[i] for role in fixed):
-            groups.setdefault(number, []).append(i)
+        row = found.rows[i]
+        if all(role in row for role in fixed):
+            same = (number, " ".join(row["tokens"])) if "tags" in row and "tokens" in row else number  # tags need the very same words
+            groups.setdefault(same, []).append(i)
     bad: list[int] = []
     shown = []
     for members in groups.values():
@@ -163,7 +197,8 @@ def _contradictions(data: Data, found: Found) -> Iterator[Finding]:
             shown.append(f"{shorten(found.texts[members[0]], 50)}: {shorten(' / '.join(said), 60)}")
     if bad:
         rows = [found.rows[i] for i in sorted(bad)]
-        message = f"{{count}} rows ({{share}}) have an input that also stands with another {fixed[0]} ({len(shown):,} different inputs)"
+        other = f"other {fixed[0]}" if fixed[0].endswith("s") else f"another {fixed[0]}"
+        message = f"{{count}} rows ({{share}}) have an input that also stands with {other} ({len(shown):,} different inputs)"
         remedy = "decide which is right and correct the others; a model cannot learn both"
         yield about("contradicting-labels", BIASES, rows, len(found.rows), message, remedy, examples=shown)
 
@@ -188,6 +223,46 @@ def repeated_ids(data: Data) -> Iterator[Finding]:
         yield about("duplicate-ids", LOOK, rows, len(data.all_rows), message, remedy, examples=shown, partners=partners)
 
 
+def shared_keys(data: Data) -> Iterator[Finding]:
+    """Values of columns that name a document (titles, links, ids) and stand in training and in another split: one document on
+    both sides, even where its text was changed. Only columns whose values hardly ever repeat inside a split."""
+    used = {name for column in data.mapped.values() for name in ([column] if isinstance(column, str) else column)}
+    if TRAIN not in data.tables:
+        return
+    train = data.tables[TRAIN]
+    for column in [name for name in train.columns if name not in used][:20]:
+        known = _names(train, column)
+        for name, table in data.tables.items():
+            if name == TRAIN or column not in table.columns or not known:
+                continue
+            own = _names(table, column)
+            both = [value for value in own if value in known]
+            if not both or len(both) > 0.5 * len(own):
+                continue
+            places, partners = [table.origin(own[value]) for value in both], [train.origin(known[value]) for value in both]
+            message = (
+                f"{len(both):,} {name} rows ({percent(len(both), len(own))}) have a {column} that train has too: one document on both sides"
+            )
+            remedy = f"split by {column}, or look whether these rows leak"
+            yield Finding("shared-keys", BIASES, one(message) if len(both) == 1 else message, remedy, len(both), len(both) / len(own),
+                          [(at.file, at.row) for at in places], [(at.file, at.row) for at in partners], [shorten(value) for value in both[:5]],
+                          name, numbers={"column": column})  # fmt: skip
+
+
+def _names(table: Any, column: str) -> dict[str, int]:
+    """{value: its first row} of a column of names; {} if values repeat, are numbers, or are too short to name anything."""
+    values = table.column(column)
+    if not values or not all(value is None or isinstance(value, str) for value in values[:1000]):
+        return {}
+    first: dict[str, int] = {}
+    filled = 0
+    for i, value in enumerate(values):
+        if isinstance(value, str) and len(value) >= 6 and not value.isdigit():
+            filled += 1
+            first.setdefault(value.strip(), i)
+    return first if filled >= 0.9 * len(values) and len(first) >= 0.95 * filled else {}
+
+
 def column_differences(data: Data) -> Iterator[Finding]:
     """Columns that some splits have and others lack, with the nearest name."""
     if len(data.columns) < 2:
@@ -200,11 +275,18 @@ def column_differences(data: Data) -> Iterator[Finding]:
         extra = [column for column in columns if column not in data.columns[reference]]
         if not missing and not extra:
             if columns != data.columns[reference]:
-                yield Finding("reordered-columns", LOOK, f"{name} has the columns of {reference} in another order: {', '.join(columns)}",
-                              "columns are matched by name; nothing to do if there is a header", split=name)  # fmt: skip
+                yield Finding(
+                    "reordered-columns",
+                    LOOK,
+                    f"{name} has the columns of {reference} in another order: {', '.join(columns)}",
+                    "columns are matched by name; nothing to do if there is a header",
+                    split=name,
+                )
             continue
         told = [f"'{column}' is missing" + did_you_mean(column, extra) for column in missing]
         told += [f"'{column}' is only there" for column in extra]
-        severity = BLOCKS if missing and extra else LOOK
-        yield Finding("column-differences", severity, f"{name} and {reference} have different columns: in {name} " + ", ".join(told),
-                      "rename or add the columns so that the splits agree", len(missing) + len(extra), split=name)  # fmt: skip
+        remedy = (
+            "rename or add the columns so that the splits agree" if missing else "nothing to do unless the task needs them in every split"
+        )
+        message = f"{name} and {reference} have different columns: in {name} " + ", ".join(told)
+        yield Finding("column-differences", LOOK, message, remedy, len(missing) + len(extra), split=name)

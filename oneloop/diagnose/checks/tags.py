@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, TRAIN, Data, Finding, about
+from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, SHOWN_ROWS, TRAIN, Data, Finding, about
 from oneloop.measure.entities import INSIDE, LAST, PREFIXES, SINGLE, chunks, has_entities, parse, scheme_of
 from oneloop.tasks.base import Row
 
@@ -46,32 +46,20 @@ def tags(data: Data) -> Iterator[Finding]:
 
 def _scheme(rows: Sequence[Row], counts: Counter[str], scheme: str) -> Iterator[Finding]:
     """The scheme if it is not IOB2, and tags that belong to no scheme or to another."""
-    if scheme in ("IOB1", "BIOES"):
-        why = (
-            "an entity starts with I-, B- only parts two that touch"
-            if scheme == "IOB1"
-            else "with tags of their own for ends and single words"
-        )
-        severity = BIASES if scheme == "IOB1" else LOOK
-        shown = [_around(row, _first_start(row["tags"])) for row in rows if any(tag not in ("O",) for tag in row["tags"])]
-        marked = [row for row in rows if any(tag != "O" for tag in row["tags"])]
-        message = (
-            f"the tags are written as {scheme}: {why}; read as IOB2 nearly every entity would be broken"
-            if scheme == "IOB1"
-            else (f"the tags are written as {scheme}, {why}")
-        )
-        remedy = "converted to IOB2 when trained and scored here; --fix writes them so"
-        yield about(
-            "iob1-tags" if scheme == "IOB1" else "bioes-tags", severity, marked, len(rows), message, remedy, examples=shown, fixable=True
-        )
-    if scheme == "IO":
-        yield Finding(
-            "io-tags",
-            LOOK,
-            "no tag starts with B-: two entities of one type that touch cannot be told apart",
-            "write IOB2 if they occur",
-            len(rows),
-        )
+    inside = scheme == "IO" and any(parse(tag)[0] in INSIDE and tag != parse(tag)[1] for tag in counts)
+    marked = [row for row in rows if any(tag != "O" for tag in row["tags"])]
+    shown = [_around(row, next(i for i, tag in enumerate(row["tags"]) if tag != "O")) for row in marked[:SHOWN_ROWS]]
+    remedy = "converted to IOB2 when trained and scored here; --fix writes them so"
+    if scheme == "IOB1" or inside:
+        name = "IOB1" if scheme == "IOB1" else "IOB1 (or IO: there is no B- at all)"
+        message = f"the tags are written as {name}: an entity starts with I-; read as IOB2 nearly every entity would be broken"
+        yield about("iob1-tags", BIASES, marked, len(rows), message, remedy, examples=shown, fixable=True)
+    elif scheme == "BIOES":
+        message = "the tags are written as BIOES, with tags of their own for ends and single words"
+        yield about("bioes-tags", LOOK, marked, len(rows), message, remedy, examples=shown, fixable=True)
+    elif scheme == "IO":
+        message = "no tag starts with B-: two entities of one type that touch cannot be told apart"
+        yield Finding("io-tags", LOOK, message, "write IOB2 if they occur", len(rows), 1.0)
     foreign = {tag for tag in counts if parse(tag)[0] in OTHER_SCHEME} if scheme != "BIOES" else set()
     if foreign:
         found = [row for row in rows if foreign & set(row["tags"])]
@@ -90,10 +78,6 @@ def _scheme(rows: Sequence[Row], counts: Counter[str], scheme: str) -> Iterator[
             message = f"{{count}} rows ({{share}}) have {what}: {', '.join(repr(tag) for tag in sorted(odd)[:5])}"
             remedy = "write them as B-, I- or O with the type in one spelling"
             yield about(kind, BIASES, found, len(rows), message, remedy, fixable=kind == "lower-case-tags", tags=sorted(odd))
-
-
-def _first_start(tags: Sequence[str]) -> int:
-    return next((i for i, tag in enumerate(tags) if tag != "O"), 0)
 
 
 def _around(row: Row, place: int) -> str:
@@ -159,7 +143,7 @@ def _entities(data: Data, rows: Sequence[Row]) -> Iterator[Finding]:
     places: dict[tuple[str, str], list[Row]] = {}
     long_rows, shown = [], []
     for row in rows:
-        words = row.get("tokens")
+        words = row.get("tokens") or []
         for kind, start, end in chunks(row["tags"]) if words else ():
             name = " ".join(words[start:end])
             kinds.setdefault(name, Counter())[kind] += 1

@@ -22,11 +22,12 @@ MAY_BE_EMPTY = frozenset(
 NULLS = frozenset(
     {"na", "n/a", "nan", "null", "none", "nil", "#n/a", "#na", "<na>", "-nan", "undefined", "(null)", "#value!", "#ref!", "#name?"}
 )
+SHARED = frozenset({"context", "passage", "query"})  # texts that many rows share by nature
 LONG_RUN = 500  # characters without a space (outside scripts that have none): base64, minified code, a broken export
 ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|mdash|ndash|hellip|[lr][sd]quo|#\d{1,6}|#x[0-9a-f]{1,5});", re.IGNORECASE)
 TAG = re.compile(
-    r"</?(?:a|abbr|article|b|blockquote|body|br|center|code|dd|div|dl|dt|em|font|footer|form|h[1-6]|head|header|hr|html|i|iframe|img|input|label"
-    r"|li|link|meta|nav|ol|option|p|pre|script|section|select|small|span|strong|style|sub|sup|table|tbody|td|textarea|tfoot|th|thead|title|tr|u|ul)"
+    r"</?(?:a|abbr|article|b|blockquote|body|br|center|code|dd|div|dl|dt|em|font|footer|form|h[1-6]|head|header|hr|html|i|iframe|img|input"
+    r"|label|li|link|meta|nav|ol|option|p|pre|script|section|select|small|span|strong|style|sub|sup|table|tbody|td|textarea|tfoot|th|thead|title|tr|u|ul)"
     r"(?:\s[^<>]{0,300})?/?>",
     re.IGNORECASE,
 )
@@ -45,7 +46,8 @@ LICENCE = re.compile(r"\*\*\* ?(?:START|END) OF (?:THIS|THE) PROJECT GUTENBERG|P
 RUN = re.compile(rf"[!-~]{{{LONG_RUN},}}")
 # Two or three characters that UTF-8 read as cp1252 or latin-1 leaves; used where ftfy is not installed.
 MOJIBAKE = re.compile(
-    r"[ÃÂ][\u0080-\u00bf\u0152-\u0178\u02c6\u2013-\u203a\u20ac]|â[\u0080\u20ac][\u0080-\u00bf\u0152\u0153\u2018-\u2122]|[ÐÑ][\u0080-\u00bf]|ï¿½|ï»¿|Ã[ -]s?"
+    r"[ÃÂ][\u0080-\u00bf\u0152-\u0178\u02c6\u2013-\u203a\u20ac]|â[\u0080\u20ac][\u0080-\u00bf\u0152\u0153\u2018-\u2122]"
+    r"|[ÐÑ][\u0080-\u00bf]|ï¿½|ï»¿|Ã[ -]s?"
 )
 
 
@@ -102,37 +104,121 @@ def _long_run(text: str) -> bool:
 
 
 KINDS = (
-    Kind("null-like-text", LOOK, lambda text: len(text) < 12 and text.strip().casefold() in NULLS, "read like a missing value ({role})",
-         "if the cell was empty, leave the row out (where); if it is a text, nothing to do: it stays text here"),
-    Kind("no-words", LOOK, is_wordless, "have no letter and no digit in {role}: emoji or punctuation alone", "check that the model should learn from them"),
-    Kind("lone-surrogates", BLOCKS, SURROGATE.search, "have half a character in {role} (a lone surrogate), which no tokenizer takes",
-         "export the data again as UTF-8; --fix replaces them by \ufffd", True, False),
-    Kind("control-characters", LOOK, CONTROL.search, "have control characters in {role}", "--fix removes them (clean: strip-control)", True),
-    Kind("zero-width-characters", LOOK, _invisible, "have zero-width characters in {role}: words that look alike differ",
-         "--fix removes them (clean: strip-zero-width)", True, False),
-    Kind("bidi-controls", LOOK, BIDI.search, "have characters in {role} that turn the reading direction: what is shown is not what is read",
-         "--fix removes them; look at these rows, they can hide text", True, False),
-    Kind("replacement-characters", LOOK, lambda text: "\ufffd" in text, "have \ufffd in {role}: characters lost in an earlier conversion",
-         "read the original again in its own encoding; they cannot be restored", False, False),
-    Kind("mojibake", LOOK, _mojibake, "have UTF-8 read in a wrong encoding in {role} (cafÃ© for café)", "--fix restores them (clean: fix-mojibake)", True, False),
+    Kind(
+        "null-like-text",
+        LOOK,
+        lambda text: len(text) < 12 and text.strip().casefold() in NULLS,
+        "read like a missing value ({role})",
+        "if the cell was empty, leave the row out (where); if it is a text, nothing to do: it stays text here",
+    ),
+    Kind(
+        "no-words",
+        LOOK,
+        is_wordless,
+        "have no letter and no digit in {role}: emoji or punctuation alone",
+        "check that the model should learn from them",
+    ),
+    Kind(
+        "lone-surrogates",
+        BLOCKS,
+        SURROGATE.search,
+        "have half a character in {role} (a lone surrogate), which no tokenizer takes",
+        "export the data again as UTF-8; --fix replaces them by \ufffd",
+        True,
+        False,
+    ),
+    Kind(
+        "control-characters", LOOK, CONTROL.search, "have control characters in {role}", "--fix removes them (clean: strip-control)", True
+    ),
+    Kind(
+        "zero-width-characters",
+        LOOK,
+        _invisible,
+        "have zero-width characters in {role}: words that look alike differ",
+        "--fix removes them (clean: strip-zero-width)",
+        True,
+        False,
+    ),
+    Kind(
+        "bidi-controls",
+        LOOK,
+        BIDI.search,
+        "have characters in {role} that turn the reading direction: what is shown is not what is read",
+        "--fix removes them; look at these rows, they can hide text",
+        True,
+        False,
+    ),
+    Kind(
+        "replacement-characters",
+        LOOK,
+        lambda text: "\ufffd" in text,
+        "have \ufffd in {role}: characters lost in an earlier conversion",
+        "read the original again in its own encoding; they cannot be restored",
+        False,
+        False,
+    ),
+    Kind(
+        "mojibake",
+        LOOK,
+        _mojibake,
+        "have UTF-8 read in a wrong encoding in {role} (cafÃ© for café)",
+        "--fix restores them (clean: fix-mojibake)",
+        True,
+        False,
+    ),
     Kind("html-tags", LOOK, TAG.search, "have HTML tags in {role}", "remove them (clean: strip-html), unless the markup matters"),
-    Kind("html-entities", LOOK, ENTITY.search, "have HTML entities in {role} (&amp; for &)", "--fix writes the characters (clean: unescape-html)", True),
-    Kind("escape-sequences", LOOK, ESCAPES.search, "have characters written as escapes in {role} (\\u00e9, %C3%A9)", "decode them, unless it is code"),
-    Kind("special-tokens", LOOK, SPECIAL.search, "have the marks of a tokenizer in {role} ([SEP], <unk>, <|endoftext|>): they are read as commands",
-         "remove them unless they are meant"),
-    Kind("licence-text", LOOK, LICENCE.search, "have the licence or header of a book archive in {role}", "leave it out: it is not part of the work"),
-    Kind("long-runs", LOOK, _long_run, f"have a run of over {LONG_RUN} characters without a space in {{role}}",
-         "encoded data or a broken export: cut or remove it"),
-)  # fmt: skip
+    Kind(
+        "html-entities",
+        LOOK,
+        ENTITY.search,
+        "have HTML entities in {role} (&amp; for &)",
+        "--fix writes the characters (clean: unescape-html)",
+        True,
+    ),
+    Kind(
+        "escape-sequences",
+        LOOK,
+        ESCAPES.search,
+        "have characters written as escapes in {role} (\\u00e9, %C3%A9)",
+        "decode them, unless it is code",
+    ),
+    Kind(
+        "special-tokens",
+        LOOK,
+        SPECIAL.search,
+        "have the marks of a tokenizer in {role} ([SEP], <unk>, <|endoftext|>): they are read as commands",
+        "remove them unless they are meant",
+    ),
+    Kind(
+        "licence-text",
+        LOOK,
+        LICENCE.search,
+        "have the licence or header of a book archive in {role}",
+        "leave it out: it is not part of the work",
+    ),
+    Kind(
+        "long-runs",
+        LOOK,
+        _long_run,
+        f"have a run of over {LONG_RUN} characters without a space in {{role}}",
+        "encoded data or a broken export: cut or remove it",
+    ),
+)
 
 
 def texts(data: Data) -> Iterator[Finding]:
     """Every kind of fault in every text role."""
     for role in TEXT_ROLES:
         if role in data.roles:
-            yield from _role(role, [row for row in data.all_rows if role in row])
+            rows = [row for row in data.all_rows if role in row]
+            yield from _role(role, first_of_each(rows, role) if role in SHARED else rows)
     if "tokens" in data.roles:
         yield from _tokens([row for row in data.all_rows if "tokens" in row])
+
+
+def first_of_each(rows: Sequence[Row], role: str) -> list[Row]:
+    """The first row of each different text: a context stands in the row of each of its questions."""
+    return list({row[role]: row for row in reversed(rows) if isinstance(row[role], str)}.values())[::-1]
 
 
 def _role(role: str, rows: Sequence[Row]) -> Iterator[Finding]:
