@@ -16,6 +16,8 @@ DOCS, TESTS = ROOT / "docs", ROOT / "tests"
 sys.path.insert(0, str(ROOT))
 
 from oneloop import errors, explain  # noqa: E402
+from oneloop.read.clean import CLEANERS  # noqa: E402
+from oneloop.read.where import FUNCTIONS, OPERATORS  # noqa: E402
 from oneloop.recipe import Recipe, accepts, field_names, task_fields  # noqa: E402
 from oneloop.recipe_aliases import JOINED, NOT_NEEDED, RENAMED  # noqa: E402
 
@@ -76,6 +78,20 @@ surprises: `no`, `1e-4` and `007` mean what the setting takes, tags are refused,
 ## Settings of single tasks
 
 {table(["setting", "task", "default", "what it does"], own)}
+## Cleaning and filtering
+
+`clean` names cleaners; they work in the order given, in training, evaluation and prediction alike, and the rows each of them
+changed or dropped are counted. Spans and answers move along with their words. There are {", ".join(f"`{name}`" for name in CLEANERS)}.
+
+`where` keeps the rows for which an expression is true:
+
+    words(text) > 30 and label != 'spam'
+    lang in ['en', 'de'] or not (contains(lower(title), 'draft') or len(text) < 20)
+
+Values are fields (in backquotes where they hold spaces), 'text', numbers and {", ".join(f"`{name}(…)`" for name in FUNCTIONS)}; they are
+compared with {" ".join(f"`{sign}`" for sign in OPERATORS)} (`~` finds a regular expression), `in [...]`, `contains`, `is empty`, and
+joined with `and`, `or`, `not` and brackets.
+
 ## Hugging Face spellings
 
 These names are understood too. `per_device_train_batch_size` times `gradient_accumulation_steps` is `batch_rows`;
