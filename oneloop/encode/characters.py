@@ -2,7 +2,8 @@
 
 In:  rows with "question", "context" and perhaps "answers" [{"text", "start"}] (code points; [] for no answer).
 Out: features with input_ids, labels [start token, end token], and what leads back: `first`, the place of the first context
-     token in input_ids; `offsets` (C, 2), the characters of each context token; `null`, the place that means "no answer".
+     token in input_ids; `offsets` (C, 2), the characters of each context token; `null`, the place that means "no answer";
+     `plain`, whether every run of context tokens is a clean piece of text.
 
 The question stays whole in every window, the context moves. Nothing is assumed about special tokens: there may be none
 (GPT-2), they may stand last (XLNet), and padding may be on either side.
@@ -10,6 +11,7 @@ The question stays whole in every window, the context moves. Nothing is assumed 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,6 +24,8 @@ from oneloop.tasks.base import IGNORE, Feature, Row
 
 MAX_LENGTH, STRIDE = 384, 128  # tokens; BERT's SQuAD settings (Devlin et al. 2019, their published run_squad.py)
 QUESTION_SHARE = 2  # a question takes at most this part (a half) of a window; SQuAD's longest takes a sixth
+JOINING = {"Mn", "Mc", "Me", "Cf"}  # categories of marks, and of the joiners that make one visible character of several
+SKINS = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"  # skin tones belong to the emoji before them
 STEP_SHARE = 8  # windows move by at least this part (an eighth), so a context is never read more than eight times over
 
 
@@ -41,20 +45,31 @@ def question_features(rows: Sequence[Row], tokenizer: Any, max_length: int | Non
         )
     questions = tokenize([row["question"].strip() for row in rows], tokenizer, offsets=False)
     contexts = list(dict.fromkeys(row["context"] for row in rows))  # SQuAD asks five questions about each
-    read = dict(zip(contexts, ((tokens, _places(tokens)) for tokens in tokenize(contexts, tokenizer))))
+    read = {context: _read(context, tokens) for context, tokens in zip(contexts, tokenize(contexts, tokenizer))}
     features: list[Feature] = []
     for position, (row, question) in enumerate(zip(rows, questions)):
-        context, places = read[row["context"]]
+        context, places, plain = read[row["context"]]
         answer = _answer(row, places)
         for number, feature in enumerate(_windows(question, context, places, built, room, STRIDE if stride is None else stride, tokenizer)):
+            feature["plain"] = plain
             if "answers" in row:
                 feature["labels"] = _labels(feature, answer)
             features.append(feature | {"row": position, "window": number})
     return features
 
 
-def _places(tokens: Tokens) -> np.ndarray:
-    return np.array(tokens.offsets, dtype=np.int32).reshape(-1, 2)
+def _read(context: str, tokens: Tokens) -> tuple[Tokens, np.ndarray, bool]:
+    """A context's tokens, their characters (C, 2), and whether spans of them need no care: tokens apart from each other, no white
+    space at their edges, no marks or joiners anywhere."""
+    places = np.array(tokens.offsets, dtype=np.int32).reshape(-1, 2)
+    letters = set() if context.isascii() else set(context)
+    if not len(places) or any(unicodedata.category(letter) in JOINING or letter in SKINS for letter in letters):
+        return tokens, places, False
+    starts, ends = places.T
+    codes = np.frombuffer(context.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    blank = np.array([ord(letter) for letter in set(context) if letter.isspace()], dtype=np.uint32)
+    apart = (starts < ends).all() and (starts[1:] >= ends[:-1]).all()
+    return tokens, places, bool(apart and not np.isin(codes[starts], blank).any() and not np.isin(codes[ends - 1], blank).any())
 
 
 def _windows(
@@ -121,12 +136,13 @@ def token_span(places: np.ndarray, start: int, end: int) -> tuple[int, int] | No
 
 def _answer(row: Row, places: np.ndarray) -> tuple[int, int] | None:
     """The token span of the row's first answer in the whole context; (-1, -1) for a question without one, None for an
-    answer that the tokenizer drops whole."""
+    answer that the tokenizer drops whole or that does not stand there."""
     answers = row.get("answers")
     if not answers:
         return -1, -1
-    start = answers[0]["start"]
-    return token_span(places, start, start + len(answers[0]["text"]))
+    text, start = answers[0]["text"], answers[0]["start"]
+    start = row["context"].find(text) if start is None else start
+    return token_span(places, start, start + len(text)) if start >= 0 else None
 
 
 def _labels(feature: Feature, answer: tuple[int, int] | None) -> list[int]:

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from oneloop.encode.answers import Spans
     from oneloop.measure.statistics import Statistics
 
 NULL_MODELS = ("squad2", "squad_v2", "squadv2", "squad-v2", "squad_2", "squad-2")  # how published models that know "no answer" are called
+
+NOTHING = {"text": "", "start": 0, "end": 0, "score": 0.0}  # "no answer" among answers
 
 
 class QuestionAnswering(Task):
@@ -33,7 +36,7 @@ class QuestionAnswering(Task):
     columns = (
         Column("question", text, help="what is asked"),
         Column("context", joined_text, help="the text that holds the answer"),
-        Column("answers", answers, target=True, help="the answers as they stand in the context, with the character each starts at; empty for none"),
+        Column("answers", answers, target=True, help="words of the context, with the character they start at; empty for no answer"),
     )
     head = "AutoModelForQuestionAnswering"
     metric = "f1"
@@ -58,7 +61,8 @@ class QuestionAnswering(Task):
         example="People ask about a policy document; highlight the exact words in it that answer.",
     )
     fields = {
-        "n_best": Field(int, 20, "Best starts and ends paired in each window, and spans listed for each question."),
+        "n_best": Field(int, 20, "Best starts and ends paired in each window."),
+        "top_k": Field(int, 5, "Best spans listed with each prediction, at most n_best."),
         "max_answer_length": Field(int, 30, "Longest answer, in tokens."),
         "null_threshold": Field(float, None, "Answer where the no-answer score is at most this; chosen on validation when absent."),
     }
@@ -76,7 +80,11 @@ class QuestionAnswering(Task):
         from oneloop.encode.repair import repair_answers
 
         asked = [row for row in rows if row["question"].strip()]
-        silent = [Problem("the question is empty", "write it or remove the row", str(r.get("file", "")), r.get("row"), column="question") for r in rows if not r["question"].strip()]
+        silent = [
+            Problem("the question is empty", "write it or remove the row", str(row.get("file", "")), row.get("row"), column="question")
+            for row in rows
+            if not row["question"].strip()
+        ]
         kept, notes, problems = repair_answers(asked)
         return kept, notes, silent + problems
 
@@ -119,51 +127,44 @@ class QuestionAnswering(Task):
     # ---- spans, thresholds, scores -------------------------------------------------------------------
     def decode(self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row]) -> list[Prediction]:
         """The best span over all windows of each row; "" where "no answer" scores more than the threshold above it."""
+        from oneloop.encode.answers import best_answers, no_answer_scores
+
         threshold = self.settings["null_threshold"]
         threshold = self.facts.get("threshold", 0.0) if threshold is None else threshold
-        predictions = self._best(outputs, features, rows)
-        for prediction in predictions:
-            nothing = prediction.pop("null")
+        contexts, n_best = [row["context"] for row in rows], int(self.settings["n_best"])
+        spans = self._spans(outputs, features, rows, keep=n_best)
+        predictions = []
+        found = best_answers(spans, contexts, n_best, int(self.settings["top_k"]))
+        for (ranked, none), doubt in zip(found, no_answer_scores(spans).tolist()):
+            nothing = NOTHING | {"score": none}
+            best = ranked[0] if ranked else NOTHING
             if self.facts.get("unanswerable"):
-                prediction["nbest"] = sorted([*prediction["nbest"], nothing], key=lambda item: -item["score"])
-                if prediction["no_answer_score"] > threshold:
-                    prediction.update(answer="", start=0, end=0, score=nothing["score"])
+                ranked = sorted([*ranked, nothing], key=lambda item: -item["score"])
+                best = nothing if doubt > threshold else best
+            said = {"answer": best["text"], "start": best["start"], "end": best["end"], "score": best["score"]}
+            predictions.append(said | {"no_answer_score": doubt, "nbest": ranked})
         for feature in features:
             if feature["cut"]:
                 predictions[feature["row"]]["cut"] = feature["cut"]
         return predictions
 
-    def _best(self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row]) -> list[Prediction]:
-        """Predictions that always answer where there is a candidate, with "no answer" beside them as `null`."""
-        from oneloop.encode.answers import best_answers, find_spans, listed
+    def _spans(self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row], keep: int) -> Spans:
+        """The `keep` best spans of each window."""
+        from oneloop.encode.answers import find_spans
 
-        n_best = int(self.settings["n_best"])
-        contexts = [row["context"] for row in rows]
-        spans = find_spans(outputs, features, len(rows), n_best=n_best, max_tokens=int(self.settings["max_answer_length"]))
-        predictions = []
-        for context, (found, nothing, difference) in zip(contexts, best_answers(spans, contexts, n_best)):
-            start, end, score = found[0] if found else (0, 0, 0.0)
-            predictions.append(
-                {
-                    "answer": context[start:end],
-                    "start": start,
-                    "end": end,
-                    "score": score,
-                    "no_answer_score": difference,
-                    "nbest": listed(context, found),
-                    "null": {"text": "", "start": 0, "end": 0, "score": nothing},
-                }
-            )
-        return predictions
+        settings = self.settings
+        longest = int(settings["max_answer_length"])
+        return find_spans(outputs, features, len(rows), n_best=int(settings["n_best"]), max_tokens=longest, keep=keep)
 
     def calibrate(self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row]) -> None:
         """The threshold with the best F1 on these rows, by the search of the official SQuAD 2.0 script."""
+        from oneloop.encode.answers import best_texts, no_answer_scores
         from oneloop.measure.squad import best_threshold
 
         if self.facts.get("unanswerable") and rows:
-            found = self._best(outputs, features, rows)
-            said, doubts = [item["answer"] for item in found], [item["no_answer_score"] for item in found]
-            self.facts["threshold"] = best_threshold(said, doubts, _accepted(rows))[0]
+            spans = self._spans(outputs, features, rows, keep=1)
+            said = best_texts(spans, [row["context"] for row in rows])
+            self.facts["threshold"] = best_threshold(said, no_answer_scores(spans).tolist(), _accepted(rows))[0]
 
     def score(self, predictions: Sequence[Prediction], rows: Sequence[Row]) -> Statistics:
         """exact_match and f1; where some questions have no answer also both for those that have one, and the share of
