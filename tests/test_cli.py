@@ -253,7 +253,7 @@ def test_one_task_explained(run: Any) -> None:
 
 # ---- output -----------------------------------------------------------------------------------------------
 def test_a_closed_pipe_is_no_error() -> None:
-    line = f"{sys.executable} -m oneloop.cli tasks --json | head -c 1 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    line = f"{sys.executable} -m oneloop tasks --json | head -c 1 >/dev/null; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stderr == ""
 
@@ -261,14 +261,14 @@ def test_a_closed_pipe_is_no_error() -> None:
 def test_a_terminal_of_another_encoding_shows_escapes() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(
-        [sys.executable, "-m", "oneloop.cli", "tasks", "x\u00e9"], cwd=ROOT, capture_output=True, env=environment, timeout=60
+        [sys.executable, "-m", "oneloop", "tasks", "x\u00e9"], cwd=ROOT, capture_output=True, env=environment, timeout=60
     )
     assert done.returncode == 1 and b"Traceback" not in done.stderr and b"there is no task" in done.stderr
 
 
 def test_T9_sigterm_before_anything_happens_leaves_with_its_code(tmp_path: Path) -> None:
     read, write = os.pipe()
-    program = subprocess.Popen([sys.executable, "-m", "oneloop.cli", "predict", str(tmp_path), "-"], cwd=ROOT, stdin=read)
+    program = subprocess.Popen([sys.executable, "-m", "oneloop", "predict", str(tmp_path), "-"], cwd=ROOT, stdin=read)
     time.sleep(1)
     program.send_signal(signal.SIGTERM)
     assert program.wait(30) in (143, -signal.SIGTERM)

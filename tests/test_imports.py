@@ -76,7 +76,7 @@ def test_help_is_quick() -> None:
     spent = []
     for _ in range(3):
         before = os.times()
-        subprocess.run([sys.executable, "-m", "oneloop.cli", "--help"], capture_output=True, check=True, cwd=ROOT, timeout=60)
+        subprocess.run([sys.executable, "-m", "oneloop", "--help"], capture_output=True, check=True, cwd=ROOT, timeout=60)
         after = os.times()
         spent.append(after.children_user + after.children_system - before.children_user - before.children_system)
     assert min(spent) <= 0.4

@@ -1,0 +1,5 @@
+"""`python -m oneloop` is the command `oneloop`."""
+
+from oneloop.cli import main
+
+main()
