@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oneloop.tasks.base import Task
 
 MAX_NUMBERS = 20_000_000_000  # refuse a config that would allocate more than this many weights
+OUR_ATTENTION = {"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"}
 REFUSED_KEYS = ("auto_map", "_attn_implementation_internal", "custom_pipelines")
 
 
@@ -30,6 +31,16 @@ class Loaded:
     model: Any
     new: tuple[str, ...]
     source: str
+
+
+def attention_settings(folder: str) -> dict[str, Any]:
+    """The attention to load an encoder with: ours for BERT-like ones, the library's own choice for everything else."""
+    import transformers
+
+    from oneloop.model import attention
+
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    return {"attn_implementation": attention.register()} if config.model_type in OUR_ATTENTION else {}
 
 
 @contextlib.contextmanager
@@ -113,6 +124,7 @@ def load_model(task: Task, name: str, *, trained: bool = False) -> Loaded:
                 use_safetensors=True,
                 output_loading_info=True,
                 dtype=torch.float32,
+                **attention_settings(folder),
                 ignore_mismatched_sizes=not trained,
                 **settings,
             )
