@@ -223,3 +223,21 @@ def test_baselines() -> None:
 
 def test_the_reference_is_the_label_alone() -> None:
     assert learned(rows("a", "b")).reference(rows("a")[0]) == "a"
+
+
+@pytest.mark.parametrize("role", ["label", "labels", "score"])
+def test_a_small_model_learns_short_and_long_rows(role: str) -> None:
+    values = {"label": ["a", "b", "b", "c"], "labels": [["a"], ["a", "b"], [], ["b"]], "score": [0.0, 1.0, 2.0, 4.0]}[role]
+    training = rows(*values, role=role)
+    task = learned(training)
+    model = small_bert("BertForSequenceClassification", len(wordpiece()), **task.head_settings())
+    batch = task.collate(task.encode(training, wordpiece()), wordpiece())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.02)
+    for _ in range(80):
+        losses, counts = task.loss(task.forward(model, batch), batch)
+        optimizer.zero_grad()
+        (losses.sum() / counts.sum()).backward()
+        optimizer.step()
+    metrics = evaluate_rows(task, Engine(model, wordpiece()), training).metrics()
+    assert metrics[task.metric] == pytest.approx(1.0)
+    assert metrics["loss"] < 0.2

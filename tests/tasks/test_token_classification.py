@@ -337,3 +337,20 @@ def test_ten_thousand_sentences_are_decoded_in_about_a_second() -> None:
     began = time.perf_counter()
     assert len(task.decode(outputs, features, rows)) == 10_000
     assert time.perf_counter() - began < 5  # 0.8 s on an idle machine
+
+
+def test_a_small_model_learns_tags_of_short_and_windowed_rows() -> None:
+    rows = [row(SENTENCE, TAGS), row(SENTENCE * 4, TAGS * 4, 2), row(["lamb", "boycott"], ["O", "B-LOC"], 3)]
+    task = learned(rows, max_length=24, stride=6)
+    found = engine(task)
+    features = task.encode(rows, wordpiece())
+    batch = task.collate(features, wordpiece())
+    optimizer = torch.optim.AdamW(found.model.parameters(), lr=0.02)
+    for _ in range(60):
+        losses, counts = task.loss(task.forward(found.model, batch), batch)
+        optimizer.zero_grad()
+        (losses.sum() / counts.sum()).backward()
+        optimizer.step()
+    evaluation = evaluate_rows(task, found, rows)
+    assert evaluation.metrics()["f1"] == 1.0
+    assert [prediction["tags"] for prediction in evaluation.predictions] == [line["tags"] for line in rows]
