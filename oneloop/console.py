@@ -63,15 +63,16 @@ class Progress:
         """A new stage takes the place of the one before; without a total the bar only shows that something happens."""
         if self.stage is not None:
             self.bar.remove_task(self.stage)
-        self.stage = self.bar.add_task(name, total=total, completed=start, loss="")
+        self.stage = self.bar.add_task(name, total=total, completed=start, count="")
 
     def move(self, event: dict[str, Any]) -> None:
         """Advance the bar to a step and show its loss."""
         if self.stage is None:
             self.begin("training", event.get("total"), 0)
         loss = event.get("loss")
-        shown = f"loss {loss:.4f}" if isinstance(loss, (int, float)) else ""
-        self.bar.update(self.stage, completed=event.get("step", 0), total=event.get("total"), loss=shown)
+        shown = f"  loss {loss:.4f}" if isinstance(loss, (int, float)) else ""
+        done, total = event.get("step", 0), event.get("total")
+        self.bar.update(self.stage, completed=done, total=total, count=f"{done}/{total}{shown}")
 
     def line(self, text: str) -> None:
         """One line above the bar; the text is data, so nothing in it is markup."""
@@ -82,13 +83,12 @@ class Progress:
 def make_bar() -> Any:
     """A rich progress bar on stderr; without a terminal it prints nothing but the lines."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = [
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}", markup=False),
+        TextColumn("{task.fields[count]}", markup=False),
         TimeRemainingColumn(),
     ]
     return Progress(*columns, console=Console(stderr=True, soft_wrap=True), transient=True, disable=not sys.stderr.isatty())
