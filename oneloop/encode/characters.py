@@ -95,7 +95,7 @@ def _windows(
 
 def shared(size: int, stride: int) -> int:
     """Tokens that neighbouring windows of `size` tokens share: `stride`, at most seven eighths of a window."""
-    return max(0, min(stride, size - max(1, size // STEP_SHARE)))
+    return max(0, min(stride, size - -(-size // STEP_SHARE)))
 
 
 def context_windows(length: int, size: int, stride: int) -> list[tuple[int, int]]:

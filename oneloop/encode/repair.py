@@ -197,7 +197,7 @@ def _folded_places(words: str, context: Context) -> list[tuple[int, int]]:
     at = text.find(wanted) if wanted else -1
     while at >= 0:
         end = at + len(wanted)
-        if end == len(text) or not unicodedata.combining(text[end]) or origins[end] == origins[end - 1]:
+        if end == len(text) or not unicodedata.combining(text[end]):
             first, last = min(origins[at:end]), max(origins[at:end])
             places.append((first, last + 1))
         at = text.find(wanted, at + 1)

@@ -221,14 +221,15 @@ def test_token_span_takes_all_tokens_that_overlap() -> None:
 
 
 def test_D10_two_megabytes_are_read_in_linear_time() -> None:
-    small, large = (" ".join(f"word{i % 997}" for i in range(count)) for count in (20_000, 240_000))
-    assert len(large) > 1_800_000
+    small, large = (" ".join(f"word{i % 997}" for i in range(count)) + " zebra" for count in (20_000, 240_000))
+    assert len(large) > 1_700_000
     seconds = []
     for context in (small, large):
         began = time.process_time()
-        features = question_features([row(context, context[-7:])], minilm())
+        features = question_features([row(context, "zebra")], minilm())
         seconds.append(time.process_time() - began)
-        assert decoded(features[-1], context) == context[-7:].strip() or features[-1]["labels"][0] > 0
+        assert decoded(features[-1], context) == "zebra"
+        assert {decoded(feature, context) for feature in features[:-2]} == {""}
     assert seconds[1] < 12 * max(seconds[0], 0.05) * 2.5
 
 
