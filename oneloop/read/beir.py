@@ -42,7 +42,7 @@ def read_beir(items: Sequence[Item], name: str, options: Options) -> dict[str, T
         corpus.related = related
         return {"train": corpus}
     passages, asked = _by_id(corpus), _by_id(queries)
-    tables = {}
+    tables: dict[str, Table] = {}
     for split in ("train", "validation", "test"):
         if split in qrels:
             judged = read_part(qrels[split].part, Options(max_rows=options.max_rows))
@@ -70,9 +70,10 @@ def _pairs(judged: Table, queries: dict[str, Cells], passages: dict[str, Cells])
         query, passage = str(row[query_key]), str(row[passage_key])
         faults = [f"there is no query '{query}'"] if query not in queries else []
         faults += [f"there is no passage '{passage}'"] if passage not in passages else []
-        relevance = _relevance(row[score_key]) if score_key else 1
+        cell = str(row[score_key]) if score_key else "1"
+        relevance = _relevance(cell)
         if relevance is None:
-            faults.append(f"the relevance {str(row[score_key])[:40]!r} is not a whole number")
+            faults.append(f"the relevance {cell[:40]!r} is not a whole number")
         if faults:
             problems += [judged.problem(i, fault, "correct the id or remove the line") for fault in faults]
             continue
@@ -100,8 +101,8 @@ def _judgement_columns(judged: Table) -> tuple[str, str, str | None]:
     return columns[0], columns[1], columns[2] if len(columns) > 2 else None
 
 
-def _relevance(cell: object) -> int | None:
+def _relevance(cell: str) -> int | None:
     try:
-        return int(str(cell))
+        return int(cell)
     except ValueError:
         return None

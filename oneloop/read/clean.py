@@ -139,7 +139,20 @@ ALIASES = {
     "lower": "lowercase",
 }
 ALIASES |= {"ftfy": "fix-mojibake", "dedupe": "drop-duplicates", "normalise-space": "normalize-space", "strip-whitespace": "strip"}
-TEXTS = ("text", "text_pair", "document", "summary", "source", "target", "question", "context", "query", "passage", "anchor", "positive")
+TEXTS: tuple[str, ...] = (
+    "text",
+    "text_pair",
+    "document",
+    "summary",
+    "source",
+    "target",
+    "question",
+    "context",
+    "query",
+    "passage",
+    "anchor",
+    "positive",
+)
 TEXTS += ("negative", "prompt", "completion", "instruction", "input", "output", "title")
 MARKS = {"spans": "text", "answers": "context"}  # role with offsets -> the text that they count in
 TARGETS = ("label", "labels", "score", "tags", "spans", "answers", "summary", "target")

@@ -162,4 +162,8 @@ def read_saved(folder: Path, *, max_rows: int | None = None) -> Table:
     if not files:
         raise DataError("holds no data files", where=str(folder), expected="a folder written by save_to_disk")
     parts = [Part(str(folder / Path(name).name), folder / Path(name).name) for name in files]
-    return joined([read_arrow(part, max_rows=max_rows, features=features) for part in parts])
+    tables = []
+    for part in parts:
+        tables.append(read_arrow(part, max_rows=max_rows, features=features))
+        part.close()
+    return joined(tables)

@@ -47,14 +47,10 @@ def find_encoding(file: BinaryIO, name: str, encoding: str | None = None, limit:
     file.seek(0)
     head = file.read(min(BLOCK, limit or BLOCK))
     file.seek(0)
-    if encoding:
-        return Found(_known(encoding, head, name))
-    for mark, found in MARKS:
-        if head.startswith(mark):
-            return Found(found, [] if found == "utf-8-sig" else [f"{name}: read as {found.upper()}, as its byte order mark says"])
-    wide = _utf16_without_mark(head)
-    if wide:
-        return Found(wide, [f"{name}: read as {wide.upper()} (no byte order mark; every other byte is zero)"])
+    told = _told(head, name, encoding)
+    if told:
+        _refuse_undecodable(file, told.encoding, name, limit)
+        return told
     valid, zeros = _is_utf8(file, limit)
     if valid:
         notes = [f"{name}: holds {zeros} zero bytes (NUL); they are kept in the cells"] if zeros else []
@@ -63,6 +59,37 @@ def find_encoding(file: BinaryIO, name: str, encoding: str | None = None, limit:
     data = file.read() if limit is None else file.read(limit)
     file.seek(0)
     return _guess(data, name, whole=limit is None)
+
+
+def _told(head: bytes, name: str, encoding: str | None) -> Found | None:
+    """The encoding that the user, a byte order mark or the zero bytes of UTF-16 tell."""
+    if encoding:
+        return Found(_known(encoding, head, name))
+    for mark, found in MARKS:
+        if head.startswith(mark):
+            return Found(found, [] if found == "utf-8-sig" else [f"{name}: read as {found.upper()}, as its byte order mark says"])
+    wide = _utf16_without_mark(head)
+    return Found(wide, [f"{name}: read as {wide.upper()} (no byte order mark; every other byte is zero)"]) if wide else None
+
+
+def _refuse_undecodable(file: BinaryIO, encoding: str, name: str, limit: int | None) -> None:
+    """DataError with the byte offset and line of the first byte that is not of the encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset, line, left = 0, 1, limit
+    while True:
+        block = file.read(BLOCK if left is None else min(BLOCK, left))
+        held = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(block, final=not block and limit is None)
+        except UnicodeDecodeError as error:
+            line += error.object[: error.start].count(b"\n")
+            problem = Problem(f"byte {offset - held + error.start} is not {encoding}", REMEDY, file=name, line=line)
+            raise DataError(f"is not {encoding} throughout", [problem], where=name, fix=REMEDY) from error
+        if not block:
+            break
+        offset, line = offset + len(block), line + text.count("\n")
+        left = None if left is None else left - len(block)
+    file.seek(0)
 
 
 def text_stream(file: BinaryIO, found: Found) -> io.TextIOWrapper:

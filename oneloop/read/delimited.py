@@ -36,7 +36,7 @@ def read_delimited(part: Part, found: Found, *, max_rows: int | None = None, dia
         literal = replace(dialect, quoted=False)
         second = _Parser(text_stream(part.open(), found), literal, part.name)
         plain = second.rows(max_rows)
-        if len(second.problems) < len(parser.problems) or (not parser.problems and literal_quotes(plain)):
+        if len(second.problems) < len(parser.problems) or (not parser.problems and not second.problems and literal_quotes(plain)):
             parser, rows, dialect = second, plain, literal
     cells = [list(column) for column in zip(*rows)] if rows else [[] for _ in parser.columns]
     table = Table(

@@ -58,9 +58,10 @@ def sniff(text: str, suffix: str = "", whole: bool = True) -> Dialect | None:
     """The dialect of delimited text, None if it is none. `whole`: the text is the file and not only its beginning."""
     first, _, rest = text.partition("\n")
     if re.fullmatch(r"\s*sep=(.)\s*", first, re.IGNORECASE | re.DOTALL):
-        found = _measured(rest, first.strip("\r")[4:5] or ",", whole) or Dialect(first[4:5], width=1)
-        found.skip, found.header = 1, has_header(_records(rest, found, whole))
-        return found
+        mark = first.strip()[4:5] or "\t"
+        told = _measured(rest, mark, whole) or Dialect(mark, width=1)
+        told.skip, told.header = 1, has_header(_records(rest, told, whole))
+        return told
     candidates = [found for mark in DELIMITERS if mark in text and (found := _measured(text, mark, whole))]
     best = max(candidates, key=lambda found: _merit(found, text, whole), default=None)
     trusted = suffix in ENDINGS

@@ -53,7 +53,7 @@ def _looks_like_span(item: Any) -> bool:
 def _span_key(row: Cells) -> str | None:
     keys = [key for key in SPAN_KEYS if _span_list(row.get(key))]
     full = [key for key in keys if row[key]]
-    return (full or [key for key in keys if key in ("spans", "entities", "label")] or [None])[0]
+    return next(iter(full or [key for key in keys if key in ("spans", "entities", "label")]), None)
 
 
 def is_spans(row: Any) -> bool:
@@ -147,10 +147,10 @@ def _label_studio_text(data: Cells, result: list[Cells]) -> str | None:
     return max(texts, key=lambda key: len(data[key]), default=None)
 
 
-def _label_studio_result(result: list[Any]) -> tuple[list[Cells] | None, dict[str, list[str]], list[Fault]]:
+def _label_studio_result(result: list[Any]) -> tuple[list[Cells] | None, dict[str, list[Any]], list[Fault]]:
     """Spans, chosen labels by control name, and faults of one annotation's result."""
     spans: list[Cells] | None = None
-    labels: dict[str, list[str]] = {}
+    labels: dict[str, list[Any]] = {}
     faults = []
     for item in result:
         value = item.get("value") if isinstance(item, dict) else None

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from oneloop.errors import RecipeError, did_you_mean
+from oneloop.errors import DataError, RecipeError, did_you_mean
 from oneloop.read import columnar, conll, delimited, json_rows, plain
-from oneloop.read.decoding import find_encoding
+from oneloop.read.decoding import REMEDY, find_encoding
 from oneloop.read.detect import Detected, detect
 from oneloop.read.shapes import flatten
 from oneloop.read.sources import Part, unpacked
@@ -66,6 +66,8 @@ def read_plain(part: Part, options: Options) -> Table:
     try:
         found = detect(part, options.encoding, limit) if format is None else _told(part, format, options)
         return _READERS[found.format](part, found, options)
+    except UnicodeDecodeError as error:  # a part of a file that was not looked at
+        raise DataError(f"is not {error.encoding} throughout", where=part.name, fix=REMEDY) from error
     finally:
         part.close()
 

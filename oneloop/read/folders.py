@@ -72,7 +72,7 @@ def sort_items(items: Sequence[Item]) -> Sorted:
     """Which files belong to which split. Without any name of a split, all are training data. A file called exactly like a
     split leaves out others that only contain the word."""
     found = Sorted()
-    data = []
+    data: list[Item] = []
     for item in items:
         keep = not ASIDE.match(item.path.name) and item.path.suffix.lower() not in NOT_DATA
         (data if keep else found.aside).append(item)

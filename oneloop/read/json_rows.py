@@ -40,7 +40,7 @@ class Collector:
         kind = type(value) if isinstance(value, dict | list) else str
         self.kind = self.kind or kind
         if kind is not self.kind:
-            words = {dict: "an object {…}", list: "a list […]", str: "a plain value"}
+            words: dict[type, str] = {dict: "an object {…}", list: "a list […]", str: "a plain value"}
             return self._refuse(f"is {words[kind]}, the rows before are {words[self.kind]}", line)
         row: Cells = value if kind is dict else {str(i): cell for i, cell in enumerate(value)} if kind is list else {"0": value}
         self.columns.update(dict.fromkeys(row))

@@ -62,12 +62,12 @@ class _Reader:
                     self._add(f"there is no column '{name}' for the role {role}{near}", f"the columns are {have}")
             if role not in roles:
                 self._add(f"'{role}' is not a role of this task{did_you_mean(role, roles)}", f"its roles are {', '.join(sorted(roles))}")
-        for column in self.wanted:
-            needed = column.required and (self.training or not column.target)
-            played = column.role in found or (column.role == "answers" and "answer" in found)
+        for part in self.wanted:
+            needed = part.required and (self.training or not part.target)
+            played = part.role in found or (part.role == "answers" and "answer" in found)
             if needed and not played:
                 have = ", ".join(map(repr, self.table.columns[:30]))
-                self._add(f"no column for the role {column.role}", f"name one of {have} in columns ({column.role}: …)")
+                self._add(f"no column for the role {part.role}", f"name one of {have} in columns ({part.role}: …)")
         return {role: column for role, column in found.items() if role in roles}
 
     def _add(self, reason: str, remedy: str) -> None:

@@ -10,6 +10,7 @@ import io
 import os
 from pathlib import Path
 
+from oneloop.errors import DataError
 from oneloop.keyed import generator
 from oneloop.read.detect import detect
 from oneloop.read.files import Options, cut, picked, read_plain
@@ -27,12 +28,15 @@ def sample(source: Source, rows: int = 200, *, format: str | None = None, encodi
     """Up to `rows` rows of a source: half from its beginning, half from keyed places (always the same ones). Bad rows stay in
     `table.problems`. Large files are not read whole; the notes say so."""
     path = Path(source).expanduser()
-    if path.is_file() and packing(Part(str(source), path).head(512)) in ("", "gz", "zst", "bz2", "xz"):
-        return _sample_file(Part(str(source), path), rows, Options(format, encoding))
-    if (path.is_dir() and _bytes_in(path) <= SMALL) or path.is_file():
-        tables = load(source, Options(format, encoding))
-    else:
-        tables = load(source, Options(format, encoding, max_rows=rows))
+    if path.is_file():
+        part = Part(str(source), path)
+        try:
+            if packing(part.head(512)) not in ARCHIVE:
+                return _sample_file(part, rows, Options(format, encoding))
+        finally:
+            part.close()
+    whole = path.is_file() or (path.is_dir() and _bytes_in(path) <= SMALL)
+    tables = load(source, Options(format, encoding, max_rows=None if whole else rows))
     table = tables.get("train") or next(iter(tables.values()))
     return _spread(table, rows)
 
@@ -61,8 +65,13 @@ def _spread(table: Table, rows: int) -> Table:
 def _sample_file(part: Part, rows: int, options: Options) -> Table:
     packed = bool(packing(part.head(512)))
     plain = unpacked(part, SMALL + 1)[0] if packed else part
-    if packing(plain.head(512)) in ARCHIVE:
-        return _spread(load(part.name, options)["train"], rows)
+    try:
+        return _sample_plain(plain, packed, rows, options)
+    finally:
+        plain.close()
+
+
+def _sample_plain(plain: Part, packed: bool, rows: int, options: Options) -> Table:
     if plain.size() <= SMALL:
         return _spread(read_plain(plain, options), rows)
     found = detect(plain, options.encoding, limit=HEAD)
@@ -71,7 +80,7 @@ def _sample_file(part: Part, rows: int, options: Options) -> Table:
     else:
         table = _ends(plain, found.format, rows, options, places=not packed and options.format is None)
     table.sampled = True
-    table.notes.append(f"{part.name}: a sample of {len(table)} rows; the file was not read whole")
+    table.notes.append(f"{plain.name}: a sample of {len(table)} rows; the file was not read whole")
     return table
 
 
@@ -89,8 +98,8 @@ def _ends(part: Part, format: str, rows: int, options: Options, places: bool) ->
     for at, line in _places(part):
         try:
             found = read_plain(Part(part.name, file=io.BytesIO(header + at)), Options(first.format, options.encoding, max_rows=each))
-        except Exception as error:
-            tables[0].notes.append(f"{part.name}: lines from {line} on could not be looked at ({type(error).__name__})")
+        except DataError:  # a place that cannot be read alone says nothing about the file
+            tables[0].notes.append(f"{part.name}: lines from {line} on could not be looked at")
             continue
         if found.columns == first.columns or format == "jsonl":
             tables.append(_moved(found, line, header))

@@ -142,7 +142,7 @@ def _decompress(part: Part, kind: str, limit: int | None) -> BinaryIO:
 
 def _decompressor(file: BinaryIO, kind: str) -> IO[bytes]:
     if kind == "gz":
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))
     if kind == "zst":
         module = require("zstandard", "zst")
         return cast("IO[bytes]", _CheckedZst(module.ZstdDecompressor(max_window_size=1 << 27), file, module.ZstdError))

@@ -22,7 +22,19 @@ from oneloop.tasks.base import Column, Row
 
 SHARES = (0.8, 0.1, 0.1)  # training, validation, test
 LabelOf = Callable[[Row], Any]
-CONTENT = ("text", "text_pair", "tokens", "question", "context", "document", "source", "query", "anchor", "prompt", "messages")
+CONTENT: tuple[str, ...] = (
+    "text",
+    "text_pair",
+    "tokens",
+    "question",
+    "context",
+    "document",
+    "source",
+    "query",
+    "anchor",
+    "prompt",
+    "messages",
+)
 CONTENT += ("instruction", "input")
 
 

@@ -92,7 +92,7 @@ def test_parallel_files(write, tmp_path, one, other):
 def test_D24_parallel_files_of_different_length_are_refused(write, tmp_path):
     write("d/train.en", "a\nb\nc\n")
     write("d/train.de", "a\nb\n")
-    with pytest.raises(DataError, match="has 3 lines"):
+    with pytest.raises(DataError, match=r"train\.en has 3"):
         read(tmp_path / "d")
 
 
