@@ -230,7 +230,7 @@ def test_a_small_model_learns_short_and_long_rows(role: str) -> None:
     values = {"label": ["a", "b", "b", "c"], "labels": [["a"], ["a", "b"], [], ["b"]], "score": [0.0, 1.0, 2.0, 4.0]}[role]
     training = rows(*values, role=role)
     task = learned(training)
-    model = small_bert("BertForSequenceClassification", len(wordpiece()), **task.head_settings())
+    model = small_bert("BertForSequenceClassification", len(wordpiece()), initializer_range=0.2, **task.head_settings())
     batch = task.collate(task.encode(training, wordpiece()), wordpiece())
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.02)
     for _ in range(80):
