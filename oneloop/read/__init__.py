@@ -9,9 +9,9 @@ Then roles.to_rows maps columns to a task's roles, split.make_splits makes missi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
+from oneloop.errors import DataError
 from oneloop.read.files import Options, known_format
 from oneloop.read.places import Source, load
 from oneloop.read.sampling import sample
@@ -69,11 +69,21 @@ def read_splits(
         found = load(source, options)
         chosen = split if split in found else "train" if "train" in found else next(iter(found))
         tables[split] = found[chosen]
-    for table in tables.values():
-        table.raise_problems(max_bad)
+    raise_all(tables.values(), max_bad)
     return {split: tables[split] for split in ("train", "validation", "test") if split in tables} | tables
 
 
-def exists(source: Source) -> bool:
-    """Whether a source is a local path that is there."""
-    return Path(source).exists()
+def raise_all(tables: Iterable[Table], allowed: int | None) -> None:
+    """Raise one DataError with the problems of all tables if any of them has more than `allowed` or no row left."""
+    errors: list[DataError] = []
+    for table in tables:
+        try:
+            table.raise_problems(allowed)
+        except DataError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        problems = [problem for error in errors for problem in error.problems]
+        where = ", ".join(error.where for error in errors)
+        raise DataError(f"{len(problems)} problems in the data", problems, where=where, fix="correct these rows")

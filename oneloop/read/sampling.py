@@ -94,7 +94,7 @@ def _ends(part: Part, format: str, rows: int, options: Options, places: bool) ->
         return cut(first, rows)
     tables = [cut(first, max(1, rows // 2))]
     header = head[: head.find(b"\n") + 1] if format in ("csv", "tsv") and not first.columns[0].isdecimal() else b""
-    each = max(1, (rows - len(tables[0])) // PLACES)
+    each = max(1, -(-(rows - len(tables[0])) // PLACES))
     for at, line in _places(part):
         try:
             found = read_plain(Part(part.name, file=io.BytesIO(header + at)), Options(first.format, options.encoding, max_rows=each))
@@ -103,7 +103,7 @@ def _ends(part: Part, format: str, rows: int, options: Options, places: bool) ->
             continue
         if found.columns == first.columns or format == "jsonl":
             tables.append(_moved(found, line, header))
-    return joined(tables, first.format)
+    return cut(joined(tables, first.format), rows)
 
 
 def _blank(table: Table) -> int:

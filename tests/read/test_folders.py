@@ -122,3 +122,10 @@ def test_empty_folders(tmp_path, write):
     write("d/README.md", "x")
     with pytest.raises(DataError, match="no data files"):
         read(tmp_path / "d")
+
+
+def test_problems_of_all_splits_come_together(write):
+    train, test = write("a.csv", "text,label\na,x\nb,y,z\n"), write("b.csv", "text,label\nc\nd,x\n")
+    with pytest.raises(DataError) as caught:
+        read_splits(train, test=test)
+    assert [(problem.file, problem.row) for problem in caught.value.problems] == [(str(train), 2), (str(test), 1)]
