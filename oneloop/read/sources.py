@@ -164,6 +164,7 @@ class _CheckedZst:
         self.done = False
 
     def read(self, size: int) -> bytes:
+        """The next unpacked bytes, b"" at the end of the last frame; EOFError or zlib.error for a cut or damaged file."""
         try:
             while True:
                 block = self.object.unused_data or self.file.read(size // 8)
