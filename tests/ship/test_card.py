@@ -57,10 +57,15 @@ def test_C135_every_section_and_no_placeholder(tmp_path: Path, runs: ModuleType,
 
 
 TAGS = {
-    "sequence-classification": "text-classification", "token-classification": "token-classification",
-    "question-answering": "question-answering", "masked-lm": "fill-mask", "causal-lm": "text-generation", "summarization": "summarization", "translation": "translation",
+    "sequence-classification": "text-classification",
+    "token-classification": "token-classification",
+    "question-answering": "question-answering",
+    "masked-lm": "fill-mask",
+    "causal-lm": "text-generation",
+    "summarization": "summarization",
+    "translation": "translation",
     "semantic-search": "sentence-similarity",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("task", "tag"), TAGS.items())
