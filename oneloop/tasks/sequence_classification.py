@@ -18,7 +18,6 @@ import numpy as np
 from oneloop.errors import DataError, Problem, did_you_mean
 from oneloop.read import cells
 from oneloop.tasks.base import Batch, Clues, Column, Feature, Field, Prediction, Row, Task
-from oneloop.tasks.wording import NUMBER
 
 if TYPE_CHECKING:
     import torch
@@ -52,43 +51,14 @@ class SequenceClassification(Task):
     )
     clues = Clues(
         phrases={
-            r"\b(?:sentiment|polarity|stance|sarcas\w+|toxic(?:ity)?|hate(?:ful)? speech|spam|phishing|clickbait)\b": 1.5,
-            r"\b(?:classif\w+|categori[sz]\w+|clasific\w+|klassifi\w+|classer|einordnen|einstufen)\b": 1.5,
-            r"\b(?:into|in|to|of|from|a|eine?r?|de|parmi|entre) (?:one of )?(?:our |the |nos |unseren? )?"
-            + NUMBER
-            + r" (?:\w+ )?(?:categor\w+|class\w*|types?|departments?|buckets?|teams?|labels?|topics?|intents?|levels?|groups?"
-            r"|kategori\w+|klassen|abteilungen|services|departamentos|clases)\b": 2.0,
-            r"\bone of (?:our |the |these |those )?(?:\w+ )?(?:categor\w+|class\w*|types|departments|teams|labels|topics"
-            r"|intents|levels|values|codes)\b": 2.0,
-            r"\b(?:whether|si un|si une|si el|si la|ob ein\w*|ob der|ob die|ob das|ist dies\w*)\b": 1.0,
-            r"\byes(?: or |/| / )no\b|\bja/nein\b|\boui ou non\b|\bsi o no\b|\btrue or false\b|\bor not\b|\bo no\b"
-            r"|\bou non\b|\boder nicht\b": 1.5,
-            r"\b(?:positive|positivas?|positives?|positiv)\b.{0,14}\b(?:negative|negativas?|negatives?|negativ|neutral\w*)\b": 2.0,
-            r"\b(?:from|between|de|von|entre) (?:0|1|one|zero|a|uno|un|eins) (?:to|and|a|bis|et|y) (?:\d+|ten|five|diez|dix"
-            r"|zehn|hundred|f)\b": 1.5,
-            r"\b(?:star rating|stars?|estrellas|etoiles|sterne)\b": 1.2,
-            r"\b(?:priorit\w+|urgen\w+|dringend|severity|triage|risk level|risk score|readability|grade level)\b": 1.2,
-            r"\b(?:score|grade|rate|rating|mark|note|puntuacion|nota|bewerten) (?:each|every|for each|for every|de|pro|from"
-            r"|on|between|essays?|answers?)\b": 1.0,
-            r"\b(?:multi-?label|any number of (?:\w+ )?(?:labels|tags|codes|topics)|several (?:labels|topics)|all (?:labels"
-            r"|topics) that apply)\b": 1.5,
-            r"\b(?:route|routed|routing|dispatch|forward|triage|sort(?:ed)? (?:into|by (?:topic|subject|department)))\b": 1.2,
-            r"\b(?:entail\w*|contradict\w*|follows? from|nli|duplicates? of each other|paraphrases? of each other"
-            r"|same (?:meaning|product|question)\?)": 1.5,
-            r"\b(?:is|are|was|does|do|did|has|can) (?:this|that|it|these|those|they|the|a|an|each|every) [^,.;:]{3,60}\?": 0.8,
-            r"\b(?:intent|intents|intention)\b": 0.9,
-            r"\b(?:tell|separate|distinguish|tell apart|differentiate)\b.{0,50}\b(?:from|apart)\b": 1.0,
-            r"\b(?:a|one|single|the right|an|each an?) (?:\w+ )?(?:label|category|class|flag|score|tag|code|grade|checkmark"
-            r"|verdict|topic)\b": 1.0,
-            r"\b(?:predict|estimate|guess)\b.{0,40}\b(?:from|based on|given)\b.{0,30}\b(?:text|description|review|note"
-            r"|wording|transcript|abstract|letter|title|words)\b": 1.2,
-            r"\{[^}]*[,|/][^}]*\}": 1.0,
-            r"\b(?:high|low|good|bad|accept|approve|include|relevant|supported|true|real|urgent|happy)\b(?:,| or | / "
-            r"|/)\s?(?:\w+ ?){0,2}\b(?:medium|low|high|bad|poor|reject|deny|exclude|irrelevant|refuted|false|fake|unhappy"
-            r"|not)\b": 1.5,
-            r"\b(?:highlight|find|spot|detect|flag)\b.{0,40}\b(?:emails|reviews|tickets|comments|posts|messages|letters"
-            r"|documents|tweets|cases)\b.{0,30}\b(?:that|which|where|in which|who)\b": 0.5,
-            r"\b(?:each|every|all) (?:word|token|character|letter)\b|\bwort fur wort\b|\bmot par mot\b": -2.0,
+            r"\b(sentiment|polarity|stance|sarcas\w+|toxic(ity)?|hate(ful)? speech|spam|phishing)\b": 1.5,
+            r"\b(classif|clasific|klassifiz)\w+|\b(categori[sz]e|einordnen|einstufen)\b": 1.5,
+            r"\b(one of|into|between|eine von|una de|une des) (\w+ ){0,3}(categor\w+|class(es)?|types|departments|buckets"
+            r"|teams|labels|topics|levels|kategorien|clases|services)\b": 2.0,
+            r"\byes (or|/) no\b|\b(or|o|ou|oder) (not|no|non|nicht)\b|\bwhether\b|\bobt? (ein|der|die|das)\b": 1.2,
+            r"\bpositiv\w*,? (or|and|/|o|ou|oder|,)? ?negativ\w*\b": 2.0,
+            r"\b(star rating|stars|priority|urgency|severity|triage|grade|score|intent) (of|for|to|from|per|each)\b": 1.0,
+            r"\b(each|every|all) (word|token)\b": -2.0,
         },
         shape="one label, several labels or one number beside each text or pair of texts",
         example="Tag each review with its sentiment.",
