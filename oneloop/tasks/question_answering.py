@@ -52,10 +52,16 @@ class QuestionAnswering(Task):
     wrinkle = "alignment"
     clues = Clues(
         phrases={
-            r"\bquestion answering\b|\bextractive\b.*\b(qa|answer)|\bsquad\b": 3.0,
-            r"\banswers?\b.{0,60}\b(in|from|within|inside|of) (a|an|the|this|that|each|its|given)\b": 1.5,
-            r"\b(verbatim|word for word|literal(ly)?|exact (passage|phrase|words|span))\b": 1.0,
-            r"\bunanswerable\b|\bcontext\b.*\bquestion|\bquestion.*\bcontext\b": 2.0,
+            r"\bextractive\b|\bsquad\b|\breading comprehension\b|\bcomprension lectora\b|\bleseverstehen\b"
+            r"|\bspan[- ]prediction\b": 3.0,
+            r"\b(span|phrase|sentence|passage|words|wording|line|quote|fragmento|frase|extrait|textstelle"
+            r"|satz)\b.{0,40}\b(answers?|answering|respond\w*|contesta|repond|beantwortet)\b": 2.0,
+            r"\banswer\w*\b.{0,60}\b(verbatim|word for word|exact|quot\w+|copied|substring)\b": 1.5,
+            r"\b(question|pregunta|frage)\b.{0,20}\b(and|plus|y|et|und) (\w+ )?(context|passage|paragraph|article|document"
+            r"|parrafo|paragraphe|absatz|text)\b": 1.5,
+            r"\banswer\w*\b.{0,40}\bfrom (the|a|our|its|that|this) (\w+ )?(manual|handbook|page|text|passage|document"
+            r"|chapter|story)\b": 1.5,
+            r"\b(most relevant|rank\w*|closest|similar|thousands)\b": -1.5,
         },
         shape="a question, a text (context), and the piece of that text that answers it, with the character where it starts",
         example="People ask about a policy document; highlight the exact words in it that answer.",
