@@ -1,1 +1,33 @@
-"""Which task is this? From a statement, from data, or from both; without a network and without a model library."""
+"""Which task is this? From a statement, from data, or from both; without a network and without a model library.
+
+    diagnose("tag each review with its sentiment")            from words
+    diagnose(data="reviews.csv")                              from data
+    diagnose("find the angry ones", "tickets.csv")            from both: the words decide the task, the data the columns
+    from_table(table), map_columns(table, "ner"), batch("questions.jsonl")
+
+The package itself can be called: `oneloop.diagnose(...)` is `oneloop.diagnose.diagnose(...)`.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from oneloop.diagnose.columns import map_columns
+from oneloop.diagnose.data import from_table
+from oneloop.diagnose.diagnosis import Diagnosis
+from oneloop.diagnose.lines import batch
+from oneloop.diagnose.together import diagnose
+
+__all__ = ["Diagnosis", "batch", "diagnose", "from_table", "map_columns"]
+
+
+class _Callable(ModuleType):
+    """A module that is called like the function it is named after."""
+
+    def __call__(self, statement: str | None = None, data: Any = None) -> Diagnosis:
+        return diagnose(statement, data)
+
+
+sys.modules[__name__].__class__ = _Callable

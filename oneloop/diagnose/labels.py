@@ -135,7 +135,7 @@ def _one_hot(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: 
     if len(flags) >= 2 and sum(1 for p in flags if p.distinct == 2) >= 2:
         names = [p.name for p in flags]
         why = f"columns {', '.join(names[:5])}{', …' if len(names) > 5 else ''} say yes or no of each text"
-        yield Candidate("text labels", chosen | {"labels": names}, 0.80 + 0.02 * min(5, len(flags)), [why])  # type: ignore[dict-item]
+        yield Candidate("text labels", chosen | {"labels": names}, 0.80 + 0.02 * min(5, len(flags)), [why])
 
 
 def _flag(profile: Profile) -> bool:

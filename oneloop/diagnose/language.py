@@ -77,7 +77,7 @@ def identify(texts: Iterable[str]) -> tuple[str, float]:
         total += 1
         languages = _LANGUAGES_OF.get(word, ())
         for language in languages:
-            votes[language] += 1 / len(languages) ** 0.5  # type: ignore[assignment]
+            votes[language] += 1 / len(languages) ** 0.5 
     if not total or not votes:
         return "", 0.0
     language, best = min(votes.items(), key=lambda item: (-item[1], item[0]))

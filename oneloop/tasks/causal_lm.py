@@ -39,4 +39,20 @@ class CausalLM(Task):
     family = "decoder"
     trainable = False
     greater_is_better = False
-    clues = Clues()
+    clues = Clues(
+        phrases={
+            r"\b(gpt(-?\d)?|llama|mistral|decoder|causal|autoregressive|chatgpt)\b": 2.0,
+            r"\b(next|siguiente|nachste\w?) (word|token|line|palabra|wort)\b|\bmot suivant\b": 2.0,
+            r"\b(instruction[- ]?tun\w*|follow\w* (our |the )?instructions|supervised fine-?tuning|instrucciones|consignes"
+            r"|anweisungen)\b": 2.0,
+            r"\b(auto-?complet\w*|continue|completer|vervollstandigen|weiterschreiben)\b.{0,40}\b(code|stor(y|ies)|text"
+            r"|sentence|cuento|histoire|geschichte|programmcode)\b": 2.0,
+            r"\b(write|generate|compose|draft|invent|redactar|generar|rediger|generer|schreiben|erzeugen)\b.{0,40}\b(poems?"
+            r"|stor(y|ies)|descriptions?|repl(y|ies)|letters?|code|slogans?|dialog\w*|poemas|respuestas|gedichte"
+            r"|antworten)\b": 1.5,
+            r"\bfrom (a |the )?(list of |table of |row of )?(attributes|keywords|bullet points|specs|data|tables?"
+            r"|measurements|facts|fields)\b": 1.5,
+        },
+        shape="bare text or code, chats (messages), prompts with completions, or instructions with outputs",
+        example="Write product descriptions from a list of attributes.",
+    )

@@ -28,4 +28,18 @@ class MaskedLM(Task):
     family = "encoder"
     trainable = False
     greater_is_better = False
-    clues = Clues()
+    clues = Clues(
+        phrases={
+            r"\bmasked[- ](lm|language|word)\w*|\bfill[- ]mask\b|\bcloze\b|\[mask\]|_{3,}": 3.0,
+            r"\b(bert|roberta|distilbert|camembert|modernbert|electra|encoder|encodeur|codificador)\b.{0,80}\b(raw"
+            r"|unlabel\w*|vocabulary|jargon|corpus|scratch|no labels)\b": 2.0,
+            r"\b(pre-?train\w*|adapt\w*|vortrain\w*|preentren\w*)\b.{0,60}\b(bert|roberta|distilbert|camembert|modernbert"
+            r"|encoder|encodeur|codificador)\b": 2.5,
+            r"\b(missing|left[- ]out|blank\w*|erased|illegible|hidden|masked|lost|manquant|fehlende|unleserliche) (word"
+            r"|token|wort|mot)\w*\b|\b(palabra|mot|word)s? (que falta|manquant|left out|missing)\b": 2.0,
+            r"\b(fill|gap|blank|hueco|trou|lucke)s?\b.{0,30}\b(sentence|word|blank|gap|palabra|mot|wort)s?\b": 1.5,
+            r"\b(next (word|token)|gpt|generate)\b": -1.5,
+        },
+        shape="bare text: one document, paragraph or sentence in each row or line, and nothing to predict beside it",
+        example="Continue pretraining BERT on our unlabeled medical notes.",
+    )

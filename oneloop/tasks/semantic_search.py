@@ -38,4 +38,17 @@ class SemanticSearch(Task):
     )
     family = "encoder"
     trainable = False
-    clues = Clues()
+    clues = Clues(
+        phrases={
+            r"\bsemantic search\b|\bembeddings?\b|\bbi-encoder\b|\bretriev\w+|\brag\b|\bre-?rank\w*|\bnearest[- ]neighbou?r": 2.0,
+            r"\b(most|best) (relevant|similar|fitting|matching)\b|\bclosest\b|\b(passendsten|ahnlichsten|pertinents"
+            r"|plus proches|mas parecidos|mas relevantes)\b": 1.5,
+            r"\b(tickets|cases|documents|articles|reports|questions|threads|decisions)\b.{0,12}\b(like (this|it|that)"
+            r"|similar to|resembling)\b": 1.5,
+            r"\b(match|map|link|zuordnen|emparejar|relier)\b.{0,60}\b(faq|knowledge base|entry|article|eintrag|entrada)\b": 1.5,
+            r"\b(by meaning|rather than keywords?|even if the word|synonyms|por significado|par le sens|nach bedeutung)\b": 2.0,
+            r"\b(bought|clicks?|rated|photo)\b": -1.5,
+        },
+        shape="queries with the passages that answer them, pairs or triplets of texts, or a corpus with queries and judgements",
+        example="Given a new ticket, show the ten most similar old ones.",
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from oneloop.tasks.base import Clues, Column, Task
 from oneloop.tasks.cells import text
+from oneloop.tasks.wording import NUMBER
 
 
 class Summarization(Task):
@@ -30,4 +31,20 @@ class Summarization(Task):
     family = "encoder-decoder"
     wrinkle = "sequence-to-sequence tools"
     trainable = False
-    clues = Clues()
+    clues = Clues(
+        phrases={
+            r"\b(summari[sz]\w*|summary|summaries|resumir|resumen|resumer|zusammenfass\w*|kurzfassung)\b": 1.5,
+            r"\b(tl;?dr|gist|synopsis|abridg\w*|condens\w*|digest|shorten\w*|boil\w* down|takeaways|acortar|raccourcir"
+            r"|kurzen)\b": 2.0,
+            r"\b(in|into|to|en|dans|auf) (at most )?"
+            + NUMBER
+            + r"[- ](short |bullet )?(lines?|sentences?|words|points|paragraphs?|lineas|frases|lignes|phrases|zeilen"
+            r"|satze\w?)\b": 2.0,
+            r"\b(short|shorter|brief|kurze?|courte|breve) (version|note|paragraph|form|description)\w*\b": 1.8,
+            r"\b(too long|zu lang|trop longs?|demasiado largos)\b|\blong (articles?|reports?|texts?|documents?|transcripts?"
+            r"|threads?)\b": 1.2,
+            r"\bone of (\w+ )?(categor\w+|classes|labels|buckets|topics)\b": -3.0,
+        },
+        shape="long texts, each with a short one in mostly the same words",
+        example="Shorten meeting transcripts to five lines.",
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from oneloop.tasks.base import Clues, Column, Task
 from oneloop.tasks.cells import text
+from oneloop.tasks.wording import LANGUAGE
 
 
 class Translation(Task):
@@ -30,4 +31,17 @@ class Translation(Task):
     family = "encoder-decoder"
     wrinkle = "sequence-to-sequence tools"
     trainable = False
-    clues = Clues()
+    clues = Clues(
+        phrases={
+            r"\b(translat(e|es|ing|or|ion (of|from|system|model))|machine translation|traducir|traductor|traduire"
+            r"|ubersetzen)\b": 1.5,
+            r"\b(from|between|de|vom|aus dem|del) ?'?" + LANGUAGE + r"\b.{0,14}\b(to|into|and|al|vers|ins|nach|en)\b": 3.0,
+            r"\b(sentence pairs|parallel (corpus|text|sentences)|bilingual|satzpaare|alineadas|alignees)\b": 2.0,
+            r"\b(rewrite|rephrase|paraphrase|reescribir|reecrire|reformuler|umschreiben)\b": 1.5,
+            r"\b(correct|fix|corregir|corriger|korrigieren)\b.{0,40}\b(grammar|spelling|mistakes|errors|errores|fehler)\b": 2.0,
+            r"\b(plain language|leichte sprache|langage clair|lenguaje sencillo|same (content|facts|meaning))\b": 1.5,
+            r"\bwhich language\b": -2.0,
+        },
+        shape="pairs of texts of like length that say the same in two languages or two styles",
+        example="Translate English product pages into German.",
+    )

@@ -1,0 +1,123 @@
+"""Which task a table is for, told from its cells.
+
+In:  a Table. Out: a Diagnosis: the tasks whose roles the columns can fill, best first, and the columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oneloop.diagnose.columns import candidates, columns_of, fits, fitted, map_columns
+from oneloop.diagnose.diagnosis import Diagnosis
+from oneloop.diagnose.kinds import KINDS
+from oneloop.diagnose.labels import bookkeeping, namelike
+from oneloop.diagnose.names import sounds_like
+from oneloop.diagnose.profile import Profile, profiles
+from oneloop.diagnose.shapes import Candidate
+from oneloop.tasks import table as task_table
+from oneloop.tasks import task_class
+
+CLOSE = 0.03  # two readings of a table that lie closer than this are asked about
+SHOWN_TASKS = 4
+
+
+def from_table(rows: Any) -> Diagnosis:
+    """The task that a table's columns fit. `none` where there is no text to work on, with the kind of problem it is.
+
+    rows: a Table or a sequence of dicts. A sample of rows is looked at; the notes say so.
+    """
+    names = columns_of(rows)
+    found = profiles(rows, names)
+    data = str(getattr(rows, "file", "") or "")
+    notes = list(getattr(rows, "notes", []))
+    problems = [problem.render() for problem in getattr(rows, "problems", [])]
+    every = candidates(found)
+    kind, reason = outside(found, every)
+    if kind:
+        ranked = [name for name, _ in ranking(every)]
+        return Diagnosis(ranked, [reason], none=True, kind=kind, instead=KINDS[kind], notes=notes, problems=problems, data=data)
+    ranked_tasks = ranking(every)
+    mappings = {name: mapping(rows, found, name, candidate) for name, candidate in ranked_tasks}
+    evidence = {name: candidate.why for name, candidate in ranked_tasks}
+    best = ranked_tasks[0][1]
+    rivals = [name for name, candidate in ranked_tasks if candidate.score > best.score - CLOSE]
+    ambiguous = len(rivals) > 1 and unsettled(found, best)
+    tasks = [name for name, _ in ranked_tasks][:SHOWN_TASKS]
+    notes += best.notes
+    return Diagnosis(
+        tasks,
+        best.why,
+        columns=mappings[tasks[0]],
+        ambiguous=ambiguous,
+        options=rivals[:3] if ambiguous else [],
+        evidence=evidence,
+        mappings=mappings,
+        notes=notes,
+        problems=problems,
+        data=data,
+    )
+
+
+def ranking(every: Sequence[Candidate]) -> list[tuple[str, Candidate]]:
+    """(task, its best candidate), best first. Of two tasks that read the same columns, the one that writes comes first:
+    bare text is for an encoder only where that is said."""
+    best: dict[str, Candidate] = {}
+    for candidate in every:
+        for name in task_table():
+            if name not in best and fits(candidate, task_class(name)):
+                best[name] = candidate
+    return sorted(best.items(), key=lambda item: (-item[1].score, task_class(item[0]).family != "decoder"))
+
+
+def mapping(rows: Any, found: Sequence[Profile], name: str, candidate: Candidate) -> dict[str, Any]:
+    """The columns of a candidate in the roles of the task; columns called like the roles are kept as they are."""
+    return map_columns(rows, name) or fitted(candidate.columns, task_class(name))
+
+
+def unsettled(found: Sequence[Profile], best: Candidate) -> bool:
+    """Whether only a person can tell: bare text that is no code, or two readings of equal merit."""
+    if set(best.columns) == {"text"}:
+        column = next(profile for profile in found if profile.name == best.columns["text"])
+        return column.code <= 0.5
+    return True
+
+
+def outside(found: Sequence[Profile], every: Sequence[Candidate]) -> tuple[str, str]:
+    """(kind, why) of a table without text to work on; ("", "") for any other."""
+    structured = any(candidate.score > 0.9 and not set(candidate.columns) & {"label", "labels", "score"} for candidate in every)
+    written = [p for p in found if _written(p)]
+    media = [p for p in found if p.media]
+    if media and not structured and not any(p.words > 5 for p in written):
+        return media[0].media, f"column {media[0].name} names {media[0].media} files"
+    if structured or written:
+        return "", ""
+    numbers = [p for p in found if p.kind == "number" and not p.identifies]
+    times = [p for p in found if p.dates]
+    codes = [p for p in found if p.codes or p.identifies]
+    if judgements(found):
+        return "", ""
+    if len(codes) >= 2 and (len(numbers) >= 1 or len(found) <= 4) and not times[1:] and len(numbers) <= 3:
+        return "recommendation", f"columns {codes[0].name} and {codes[1].name} hold ids, the others numbers: who liked what"
+    if times and numbers:
+        return "forecasting", f"column {times[0].name} holds times and {', '.join(p.name for p in numbers[:3])} numbers; there is no text"
+    if numbers or codes:
+        return "tabular", f"columns {', '.join(p.name for p in [*numbers, *codes][:4])} hold numbers and codes; there is no text"
+    return ("other", "no column holds text") if not every else ("", "")
+
+
+def judgements(found: Sequence[Profile]) -> bool:
+    """Whether the columns are called like judgements of a search test set: ids of queries and of passages."""
+    asked = any(sounds_like(p.name, "query") for p in found)
+    return asked and any(sounds_like(p.name, "passage") or sounds_like(p.name, "corpus") for p in found)
+
+
+def _written(profile: Profile) -> bool:
+    """Whether a column holds words to work on, not names, codes or a few repeated values."""
+    if profile.kind in ("strings", "objects", "object"):
+        return True
+    if profile.kind != "text" or bookkeeping(profile) or profile.codes or profile.media:
+        return False
+    return not profile.few and (
+        profile.words >= 3 or (profile.words >= 1.3 and not namelike(profile)) or (profile.variety > 0.5 and profile.words > 1.05)
+    )

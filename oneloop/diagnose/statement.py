@@ -1,0 +1,191 @@
+"""Which task a statement asks for: clues of the task files and a linear model over its words, added up.
+
+In:  a statement in English, Spanish, French or German. Out: a Reading: every task with its probability, whether none fits
+and what it is instead, whether two fit, and the words that decided.
+
+The model's weights (statements.json) were trained on statements written for this project (bench/diagnose). Where the
+offline encoder is installed, the statement's vector is weighed too.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from oneloop.diagnose.features import features, plain, tokens, values
+from oneloop.diagnose.kinds import kind_scores
+from oneloop.diagnose.language import identify
+from oneloop.errors import OneloopError
+from oneloop.tasks import table, task_class
+
+NONE = "none"
+AMBIGUOUS = "ambiguous"
+CLUES = (-3.0, 5.0)  # a task's clue score is cut to this range
+CLUE_SCALE, VECTOR_SCALE = 0.5, 4.0  # level of the blocks beside the words, as in training
+SHOWN = 5  # words of evidence
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass
+class Reading:
+    """What a statement says. `probabilities` over the tasks and "none"; `ambiguous` 0-1; `why` per task; `kind` if none."""
+
+    probabilities: dict[str, float]
+    ambiguous: float
+    kind: str
+    kind_words: list[str]
+    why: dict[str, list[str]]
+
+    @property
+    def ranked(self) -> list[str]:
+        """Task names, most probable first."""
+        names = [name for name in self.probabilities if name != NONE]
+        return sorted(names, key=lambda name: (-self.probabilities[name], name))
+
+    @property
+    def none(self) -> float:
+        """The probability that none of the tasks fits."""
+        return self.probabilities.get(NONE, 0.0)
+
+
+@dataclass
+class Weights:
+    """A linear model: rows of weights for named features, for the clue scores and for the vector, and what is added."""
+
+    classes: list[str]
+    rows: dict[str, int]
+    words: Array
+    clues: Array
+    vector: Array
+    bias: Array
+
+
+@cache
+def _stored() -> dict[str, Any]:
+    text = resources.files(__package__).joinpath("statements.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@cache
+def weights(which: str) -> Weights:
+    """The model `with_vector` or `words_only`."""
+    stored = _stored()
+    model = stored[which]
+    names = zlib.decompress(base64.b64decode(stored["names"])).decode().split("\n")
+    blocks = {name: _unpack(model[name]) for name in ("words", "clues", "vector", "bias")}
+    return Weights(stored["classes"], {name: i for i, name in enumerate(names)}, **blocks)
+
+
+def _unpack(block: dict[str, Any]) -> Array:
+    """Whole numbers of one byte, column by column scaled: the form the weights are stored in."""
+    raw = np.frombuffer(zlib.decompress(base64.b64decode(block["data"])), dtype=np.int8)
+    result: Array = raw.reshape(block["shape"]).astype(np.float32) * np.array(block["scale"], np.float32)
+    return result
+
+
+@cache
+def clue_patterns(name: str) -> list[tuple[re.Pattern[str], float]]:
+    """The clues of a task; its name and aliases speak for it too."""
+    task = task_class(name)
+    found = [(re.compile(pattern, re.IGNORECASE), weight) for pattern, weight in task.clues.phrases.items()]
+    called = "|".join(re.escape(alias).replace(r"\-", "[- ]") for alias in sorted({name, *task.aliases}))
+    return [*found, (re.compile(rf"\b(?:{called})\b"), 1.0)]
+
+
+def clue_scores(statement: str) -> dict[str, tuple[float, list[str]]]:
+    """Task to the sum of its clues' weights (cut to CLUES) and the words that matched; last "none" with its kinds."""
+    text = plain(statement)
+    found = {}
+    for name in table():
+        score, words = 0.0, []
+        for pattern, weight in clue_patterns(name):
+            match = pattern.search(text)
+            if match:
+                score += weight
+                words += [match.group().strip()] if weight > 0 else []
+        found[name] = min(max(score, CLUES[0]), CLUES[1]), words
+    kinds = kind_scores(statement)
+    best = max((score for score, _ in kinds.values()), default=0.0)
+    found[NONE] = min(max(best, CLUES[0]), CLUES[1]), []
+    return found
+
+
+def statement_vector(statement: str) -> Array | None:
+    """The vector of an English statement; zeros for another language (the encoder is English); None where not installed."""
+    from oneloop.diagnose import vectors
+
+    if vectors.folder() is None:
+        return None
+    if identify([statement])[0] in ("es", "fr", "de"):
+        return np.zeros(vectors.WIDTH * len(vectors.KEPT), np.float32)
+    return vectors.quiet_vector(statement)
+
+
+def read_statement(statement: str) -> Reading:
+    """What a statement asks for. OneloopError when it says nothing."""
+    words = tokens(statement)
+    if not words:
+        raise OneloopError("the statement is empty", expected="what you have and what should come out", fix="say it in a sentence")
+    vector = statement_vector(statement)
+    model = weights("words_only" if vector is None else "with_vector")
+    found = features(words)
+    clues = clue_scores(statement)
+    known = {name: value for name, value in values(found).items() if name in model.rows}
+    logits = model.bias[0].copy()
+    for name, value in known.items():
+        logits += value * model.words[model.rows[name]]
+    scores = np.array([clues.get(name, (0.0, []))[0] * CLUE_SCALE for name in model.classes[:-1]], np.float32)
+    logits += scores @ model.clues
+    if vector is not None:
+        logits += vector * VECTOR_SCALE @ model.vector
+    probabilities = _softmax({name: float(logits[i]) for i, name in enumerate(model.classes[:-1])}, clues)
+    contributions = {name: value * model.words[model.rows[name]] for name, value in known.items()}
+    why = {name: _evidence(words, found, contributions, model.classes, name, clues) for name in probabilities}
+    kinds = kind_scores(statement)
+    kind, (_, kind_words) = max(kinds.items(), key=lambda item: item[1][0], default=("other", (0.0, [])))
+    return Reading(probabilities, 1 / (1 + math.exp(-float(logits[-1]))), kind, kind_words, why)
+
+
+def _softmax(logits: dict[str, float], clues: dict[str, tuple[float, list[str]]]) -> dict[str, float]:
+    """Probabilities; a task the model was not trained on is judged by its clues alone."""
+    low = min(logits.values())
+    every = logits | {name: low + score for name, (score, _) in clues.items() if name not in logits}
+    top = max(every.values())
+    powers = {name: math.exp(value - top) for name, value in every.items()}
+    total = sum(powers.values())
+    return {name: power / total for name, power in powers.items()}
+
+
+def _evidence(
+    words: list[str],
+    found: dict[str, tuple[int, ...]],
+    contributions: dict[str, Array],
+    classes: list[str],
+    name: str,
+    clues: dict[str, tuple[float, list[str]]],
+) -> list[str]:
+    """The words that speak most for task `name` against the others: matched clues, then single words by their weight."""
+    phrases = [phrase for phrase in clues.get(name, (0.0, []))[1] if phrase]
+    if name not in classes:
+        return phrases[:SHOWN]
+    column, tasks = classes.index(name), len(classes) - 1
+    share = [0.0] * len(words)
+    for feature, row in contributions.items():
+        positions = found[feature]
+        gain = float(row[column] - row[:tasks].mean())
+        for position in positions:
+            share[position] += gain / len(positions)
+    ranked = sorted(range(len(words)), key=lambda i: -share[i])
+    single = [words[i] for i in ranked if share[i] > 0.05 and words[i].isalpha()]
+    return list(dict.fromkeys([*phrases[:3], *(word for word in single if not any(word in phrase for phrase in phrases[:3]))]))[:SHOWN]

@@ -1,0 +1,132 @@
+"""Statement and data weighed together: the requested output decides the task, the data decides the columns.
+
+In:  a statement, a source or a table, or both. Out: a Diagnosis.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oneloop.diagnose.columns import map_columns
+from oneloop.diagnose.data import SHOWN_TASKS, from_table
+from oneloop.diagnose.diagnosis import Diagnosis
+from oneloop.diagnose.kinds import KINDS
+from oneloop.diagnose.profile import SAMPLE
+from oneloop.diagnose.statement import Reading, read_statement
+from oneloop.errors import OneloopError
+from oneloop.tasks import task_class
+
+ASK = 0.30  # above this a statement counts as ambiguous; chosen on the tuning bank
+OUTSIDE = 0.5  # above this no task fits
+SURE = 0.6  # a statement this sure of its task is not overruled by data
+NEAR = 0.06  # a task at least this probable is an option of the question
+
+
+def diagnose(statement: str | None = None, data: Any = None) -> Diagnosis:
+    """Name the task from a statement, from data (a path, a glob, a Table) or from both; OneloopError without either.
+
+    A file is sampled, not read whole; rows that cannot be used are named in `problems`. DataError when it cannot be read.
+    """
+    if statement is None and data is None:
+        raise OneloopError("nothing to diagnose", expected="a statement, data, or both", fix='oneloop diagnose "what you want" --data FILE')
+    seen = look(data) if data is not None else None
+    if statement is None:
+        return seen if seen is not None else Diagnosis([], [])
+    reading = read_statement(statement)
+    said = from_reading(reading)
+    return said if seen is None else combined(said, reading, seen)
+
+
+def look(data: Any) -> Diagnosis:
+    """The diagnosis of a source or table alone."""
+    rows = opened(data)
+    found = from_table(rows)
+    if isinstance(data, str) or hasattr(data, "__fspath__"):
+        found.data = str(data)
+    found.rows = rows
+    return found
+
+
+def opened(data: Any) -> Any:
+    """A table: the one given, or a sample of the source."""
+    if isinstance(data, str) or hasattr(data, "__fspath__"):
+        from oneloop.read import sample
+
+        return sample(data, SAMPLE)
+    return data
+
+
+def from_reading(reading: Reading) -> Diagnosis:
+    """The diagnosis of a statement alone."""
+    ranked = reading.ranked
+    if reading.none > OUTSIDE:
+        kind = reading.kind if reading.kind in KINDS else "other"
+        why = [f"the words {quoted(reading.kind_words)}"] if reading.kind_words else ["no words ask for something done with text"]
+        return Diagnosis(ranked[:SHOWN_TASKS], why, none=True, kind=kind, instead=KINDS[kind])
+    ambiguous = reading.ambiguous > ASK
+    near = [name for name in ranked if reading.probabilities[name] > NEAR]
+    options = near[:3] if len(near) > 1 else ranked[:2]
+    evidence = {name: [because(name, reading.why.get(name, []))] for name in ranked}
+    return Diagnosis(
+        ranked[:SHOWN_TASKS], evidence[ranked[0]], ambiguous=ambiguous, options=options if ambiguous else [], evidence=evidence
+    )
+
+
+def because(name: str, words: list[str]) -> str:
+    """One line of evidence: the words that decided and what they ask for."""
+    said = f"{quoted(words)} asks" if len(words) == 1 else f"{quoted(words)} ask" if words else "the wording as a whole asks"
+    return f"{said} for a model that {task_class(name).does}"
+
+
+def quoted(words: list[str]) -> str:
+    """Words in quotation marks, joined by commas."""
+    return ", ".join(f"'{word}'" for word in words)
+
+
+def combined(said: Diagnosis, reading: Reading, seen: Diagnosis) -> Diagnosis:
+    """The statement's task with the data's columns. Where the statement is open, the data decides among its options."""
+    if said.none or (seen.none and reading.none > 0.2):
+        first, second = (said, seen) if said.none else (seen, said)
+        first.why = first.why + ([f"the data: {second.why[0]}"] if second.why and first is said else [])
+        first.notes, first.problems, first.data = seen.notes, seen.problems, seen.data
+        return first
+    task = chosen(said, reading, seen)
+    tasks = [task, *(name for name in dict.fromkeys([*said.tasks, *seen.tasks]) if name != task)]
+    settled = task in seen.tasks and not seen.none
+    ambiguous = said.ambiguous and not settled
+    columns = seen.mappings.get(task) or map_columns(seen.rows, task)
+    why = [*said.evidence.get(task, []), *seen.evidence.get(task, [])] or said.why
+    mappings = {name: seen.mappings.get(name) or map_columns(seen.rows, name) for name in tasks[:SHOWN_TASKS]}
+    return Diagnosis(
+        tasks[:SHOWN_TASKS],
+        why,
+        columns=columns,
+        ambiguous=ambiguous,
+        options=said.options if ambiguous else [],
+        evidence=said.evidence | {name: [*said.evidence.get(name, []), *found] for name, found in seen.evidence.items()},
+        mappings=mappings,
+        notes=contradiction(task, columns, seen) + seen.notes,
+        problems=seen.problems,
+        data=seen.data,
+    )
+
+
+def chosen(said: Diagnosis, reading: Reading, seen: Diagnosis) -> str:
+    """The statement's task if it is sure of it, else the likely one that the data fits best."""
+    first = said.tasks[0]
+    if seen.none or (reading.probabilities[first] >= SURE and not said.ambiguous):
+        return first
+    likely = [name for name in said.tasks if reading.probabilities[name] > NEAR]
+    fitting = [name for name in seen.tasks if name in likely]
+    return fitting[0] if fitting else first
+
+
+def contradiction(task: str, columns: dict[str, Any], seen: Diagnosis) -> list[str]:
+    """What is said when the data does not hold what the statement asks for."""
+    if seen.none:
+        return [f"the data does not fit: {seen.why[0]}"]
+    targets = {column.role for column in task_class(task).columns if column.target}
+    if targets & set(columns) or not targets:
+        return []
+    other = f"; it looks like {seen.tasks[0]} ({seen.why[0]})" if seen.tasks and seen.tasks[0] != task else ""
+    return [f"the statement asks for {task}, but the data has no column for {' or '.join(sorted(targets))}{other}"]
