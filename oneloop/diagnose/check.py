@@ -242,7 +242,7 @@ def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any]
             report.findings.append(
                 Finding(
                     "columns-renamed",
-                    LOOK if _same_roles(own, mapped) else BLOCKS,
+                    BLOCKS,
                     f"{name} lacks columns of {reference}; found there: {told}",
                     "use the same names in every file, or give columns for each",
                     split=name,
@@ -264,10 +264,6 @@ def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any]
 def _has(table: Any, mapped: Mapping[str, Any]) -> bool:
     names = {name for column in mapped.values() for name in ([column] if isinstance(column, str) else column)}
     return names <= set(table.columns)
-
-
-def _same_roles(own: Mapping[str, Any], mapped: Mapping[str, Any]) -> bool:
-    return set(own) == set(mapped)
 
 
 KINDS = (

@@ -30,8 +30,8 @@ from oneloop.diagnose.checks.finding import (
 from oneloop.errors import did_you_mean
 from oneloop.tasks.base import Row
 
-SPEAKS = 40  # characters from which equal texts without a target are a leak; shorter lines repeat by nature
-WORDS = 3  # words from which equal tagged rows are a leak; `2 .` repeats by nature
+SPEAKS, WORDS = 4, 3  # words from which equal texts without a target, and equal tagged rows, are a leak: `Exit.` and `2 .` repeat
+BARE = 0.01  # share of the characters of bare text that leaked lines must make up to bias a score
 VERY_NEAR = 0.9  # similarity from which nearly equal rows make a score doubtful
 FEW = 0.01  # share of rows from which repetition inside a split is told
 MANY = 0.05  # share of very near rows from which a score is biased
@@ -54,7 +54,7 @@ class Found:
         for name, group in data.splits.items():
             asked: set[str] = set()  # a query stands in a row for each of its judgements
             for row, text in zip(group, data.texts[name]):
-                short = (bare and len(text) < SPEAKS) or ("tags" in row and len(text.split()) < WORDS)
+                short = len(text.split()) < SPEAKS if bare and text.isascii() else "tags" in row and len(text.split()) < WORDS
                 if text.strip() and not short and text not in asked:
                     rows.append(row)
                     names.append(name)
@@ -105,10 +105,11 @@ def _leak_findings(data: Data, found: Found, name: str, source: str) -> Iterator
         rows, partners = [found.rows[i] for i, _ in equal], [found.rows[j] for _, j in equal]
         message = f"{{count}} {name} rows ({{share}}) are in {source} too, but for case, spaces and punctuation: {score}"
         shown = [_pair(found, i, j) for i, j in equal]
-        more: dict[str, Any] = {"examples": shown, "partners": partners, "source": source}
-        yield about(
-            "leaked-rows", BIASES, rows, size, message, remedy.replace("{fix}", " (--fix moves them out)"), fixable=True, split=name, **more
-        )
+        bare = not set(data.target_roles) - set(data.input_roles)
+        few = sum(len(found.texts[i]) for i, _ in equal) < BARE * sum(map(len, data.texts[name]))
+        more: dict[str, Any] = {"examples": shown, "partners": partners, "source": source, "fixable": True, "split": name}
+        remedy_now = remedy.replace("{fix}", " (--fix moves them out)")
+        yield about("leaked-rows", LOOK if bare and few else BIASES, rows, size, message, remedy_now, **more)
     if near and source == TRAIN:
         rows, partners = [found.rows[i] for i, _, _ in near], [found.rows[j] for _, j, _ in near]
         close = sum(value >= VERY_NEAR for _, _, value in near)
@@ -239,14 +240,16 @@ def shared_keys(data: Data) -> Iterator[Finding]:
             both = [value for value in own if value in known]
             if not both or len(both) > 0.5 * len(own):
                 continue
-            places, partners = [table.origin(own[value]) for value in both], [train.origin(known[value]) for value in both]
-            message = (
-                f"{len(both):,} {name} rows ({percent(len(both), len(own))}) have a {column} that train has too: one document on both sides"
+            share = percent(len(both), len(own))
+            message = f"{len(both):,} {name} rows ({share}) have a {column} that train has too: one document on both sides"
+            finding = Finding(
+                "shared-keys", BIASES, one(message) if len(both) == 1 else message, f"split by {column}, or look whether these rows leak"
             )
-            remedy = f"split by {column}, or look whether these rows leak"
-            yield Finding("shared-keys", BIASES, one(message) if len(both) == 1 else message, remedy, len(both), len(both) / len(own),
-                          [(at.file, at.row) for at in places], [(at.file, at.row) for at in partners], [shorten(value) for value in both[:5]],
-                          name, numbers={"column": column})  # fmt: skip
+            finding.count, finding.share, finding.split, finding.numbers = len(both), len(both) / len(own), name, {"column": column}
+            finding.rows = [(at.file, at.row) for at in (table.origin(own[value]) for value in both)]
+            finding.partners = [(at.file, at.row) for at in (train.origin(known[value]) for value in both)]
+            finding.examples = [shorten(value) for value in both[:5]]
+            yield finding
 
 
 def _names(table: Any, column: str) -> dict[str, int]:
