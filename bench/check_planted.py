@@ -156,10 +156,8 @@ def speed(texts: list[str], rows: int = 100_000) -> bool:
         seconds, busy = time.perf_counter() - start, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     ok = seconds <= 60 and peak <= 1024
-    print(
     took = f"{rows:,} rows: {seconds:.1f} s (≤ 60; {busy:.1f} s of processor time), peak {peak:.0f} MB (≤ 1024)"
     print(f"{took}, {len(report.findings)} findings {'ok' if ok else 'MISSED'}")
-    )
     return ok
 
 

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from oneloop.commit import write_file
-from oneloop.diagnose.checks.copies import Copies, input_parts
 from oneloop.diagnose.checks.drift import labels_of
-from oneloop.diagnose.checks.finding import TEXT_ROLES, TRAIN, Data
+from oneloop.diagnose.checks.finding import TEXT_ROLES, TRAIN, Data, place
 from oneloop.diagnose.checks.spelling import misspelled
-from oneloop.diagnose.checks.splits import target_key
+from oneloop.diagnose.checks.splits import Found, target_key
 from oneloop.diagnose.checks.text import BIDI, SURROGATE
 from oneloop.encode.repair import Context, find_answer, find_unit
 from oneloop.encode.spans import as_iob2
@@ -65,11 +64,11 @@ def write_fixed(tables: Mapping[str, Any], data: Data, columns: Mapping[str, Any
         rows = []
         for i in range(len(table)):
             at = table.origin(i)
-            place = (at.file, at.row)
-            row = dict(table[i]) | changed.get(place, {})
-            if place in moved:
+            where = (at.file, at.row)
+            row = dict(table[i]) | changed.get(where, {})
+            if where in moved:
                 leaked.append({"file": at.file, "row": at.row, **row})
-            elif place not in dropped:
+            elif where not in dropped:
                 rows.append(row)
         written.append(_write(table, rows, folder / _name(table, name, len(tables))))
     if leaked:
@@ -90,31 +89,23 @@ def _refuse_original(tables: Mapping[str, Any], folder: Path) -> None:
 
 # ---- rows --------------------------------------------------------------------------------------------------------------
 def _whole_rows(data: Data, log: _Log) -> tuple[set[Place], set[Place]]:
-    """Places of rows that are dropped (copies within train) and moved out (other splits' rows that train has)."""
-    rows = data.all_rows
-    names = [name for name, group in data.splits.items() for _ in group]
-    copies = Copies.of(*input_parts(rows, data.input_roles), nearly=False)
+    """Places of rows that are dropped (copies within train) and moved out (rows of other splits that train has too)."""
+    found = Found.of(data, nearly=False)
     targets = tuple(role for role in data.target_roles if role not in data.input_roles)
-    bare = not targets
-    first: dict[tuple[int, str], Place] = {}
-    trained: dict[int, Place] = {}
+    first: dict[tuple[int, str], Row] = {}
     dropped: set[Place] = set()
-    for i, row in enumerate(rows):
-        if names[i] != TRAIN or not copies.keys[copies.ids[i]] or bare:
-            continue
-        place = (str(row["file"]), int(row["row"]))
-        trained.setdefault(copies.ids[i], place)
-        key = (copies.ids[i], target_key(row, targets))
-        if key in first:
-            dropped.add(place)
-            log.add(place, "dropped: copy of a train row", "", f"row {first[key][1]} of {first[key][0]}", None)
-        first.setdefault(key, place)
+    for i in found.of_split(TRAIN) if targets else ():
+        row = found.rows[i]
+        earlier = first.setdefault((found.copies.ids[i], target_key(row, targets)), row)
+        if earlier is not row:
+            dropped.add(place(row))
+            log.add(place(row), "dropped: copy of a train row", "", f"row {earlier['row']} of {earlier['file']}", None)
     moved: set[Place] = set()
-    for i, row in enumerate(rows):
-        if names[i] != TRAIN and copies.ids[i] in trained and copies.keys[copies.ids[i]]:
-            place, other = (str(row["file"]), int(row["row"])), trained[copies.ids[i]]
-            moved.add(place)
-            log.add(place, f"moved out of {names[i]}: also in train", "", f"row {other[1]} of {other[0]}", "leaked.jsonl")
+    for name in data.splits:
+        for i, j in found.leaks(name, TRAIN)[0] if name != TRAIN else ():
+            row, other = found.rows[i], found.rows[j]
+            moved.add(place(row))
+            log.add(place(row), f"moved out of {name}: also in train", "", f"row {other['row']} of {other['file']}", "leaked.jsonl")
     return dropped, moved
 
 
@@ -125,18 +116,19 @@ def _cells(data: Data, columns: Mapping[str, Any], log: _Log) -> dict[Place, dic
     spelling = misspelled(Counter(label for row in data.all_rows for label in labels_of(row)))
     entities = has_entities({tag for row in data.all_rows for tag in row.get("tags", ())})
     unit = find_unit([row for row in data.all_rows if row.get("answers") and "context" in row])
+    bare = not set(data.target_roles) - set(data.input_roles)
     for row in data.all_rows:
-        place = (str(row["file"]), int(row["row"]))
 
-        def put(role: str, what: str, new: Any, row: Row = row, place: Place = place) -> None:
+        def put(role: str, what: str, new: Any, row: Row = row) -> None:
+            """Give a role of this row a new value, and note it, if the value is new and one column holds it."""
             column = columns.get(role, role)
             if not isinstance(column, str) or new == row[role]:
                 return
-            log.add(place, what, column, row[role], new)
+            log.add(place(row), what, column, row[role], new)
             row[role] = new
-            found.setdefault(place, {})[column] = new
+            found.setdefault(place(row), {})[column] = new
 
-        _fix_texts(row, put)
+        _fix_texts(row, put, CLEANERS if bare else (*CLEANERS, "strip"))
         _fix_labels(row, spelling, put)
         if entities and "tags" in row:
             _fix_tags(row, spelling, put)
@@ -155,25 +147,25 @@ def plain(text: str) -> str:
     return BIDI.sub("", SURROGATE.sub("\ufffd", text))
 
 
-def _fix_texts(row: Row, put: Put) -> None:
+def _fix_texts(row: Row, put: Put, cleaners: Sequence[str]) -> None:
     """Mend damaged characters; texts with offsets into them only where the marks can follow."""
     for role in TEXT_ROLES:
         value = row.get(role)
-        if not isinstance(value, str) or (value.isascii() and value.isprintable()):
+        if not isinstance(value, str) or (value.isascii() and value.isprintable() and value == value.strip()):
             continue
         if role in MARKED and row.get(MARKED[role]):
-            _fix_marked(row, role, put)
+            _fix_marked(row, role, put, cleaners)
             continue
-        for cleaner in CLEANERS:
+        for cleaner in cleaners if value.strip() else ():
             put(role, cleaner, edited(row[role], cleaner))
         put(role, "strip-bidi", plain(row[role]))
     if "tokens" in row and any(not word.isascii() for word in row["tokens"]):
         put("tokens", "fix-mojibake", [edited(word, "fix-mojibake") or word for word in row["tokens"]])
 
 
-def _fix_marked(row: Row, role: str, put: Put) -> None:
+def _fix_marked(row: Row, role: str, put: Put, cleaners: Sequence[str]) -> None:
     marks = MARKED[role]
-    for cleaner in CLEANERS:
+    for cleaner in cleaners:
         try:
             cleaned = apply_clean([{role: row[role], marks: row[marks]}], [cleaner])[0][0]
         except DataError:

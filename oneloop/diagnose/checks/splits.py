@@ -47,7 +47,7 @@ class Found:
     copies: Copies
 
     @classmethod
-    def of(cls, data: Data) -> Found:
+    def of(cls, data: Data, *, nearly: bool = True) -> Found:
         """Compare the inputs of all rows; without a target, texts too short to say anything are left out."""
         rows, names, texts = [], [], []
         bare = not set(data.target_roles) - set(data.input_roles)
@@ -61,7 +61,7 @@ class Found:
                     texts.append(text)
                     if "query" in row:
                         asked.add(text)
-        return cls(rows, names, texts, Copies.of(*input_parts(rows, data.input_roles)))
+        return cls(rows, names, texts, Copies.of(*input_parts(rows, data.input_roles), nearly=nearly))
 
     def of_split(self, name: str) -> list[int]:
         """Positions of the rows of one split."""
@@ -157,8 +157,8 @@ def _inside(data: Data, found: Found, name: str) -> Iterator[Finding]:
         rows = [found.rows[i] for i in whole]
         severity = BIASES if name != TRAIN and len(data.splits) > 1 and len(whole) > 0.05 * size else LOOK
         message = f"{{count}} {name} rows ({{share}}) repeat an earlier row" + (" with the same target" if targets else "")
-        remedy = "one copy is enough: --fix removes the others from train" if name == TRAIN else "count them once"
-        more: dict[str, Any] = {"examples": shown, "partners": partners, "fixable": name == TRAIN}
+        remedy = "one copy is enough" + (": --fix removes the others from train" if targets else "") if name == TRAIN else "count them once"
+        more: dict[str, Any] = {"examples": shown, "partners": partners, "fixable": name == TRAIN and bool(targets)}
         yield about("duplicate-rows", severity, rows, size, message, remedy, split=name, **more)
     if len(data.splits) == 1 and len(again) >= max(2, FEW * size):
         sharing = Counter(found.copies.ids[i] for i in positions)

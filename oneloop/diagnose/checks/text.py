@@ -269,7 +269,7 @@ def _breaks(role: str, rows: Sequence[Row], total: int) -> Iterator[Finding]:
             total,
             message,
             "--fix removes them (clean: strip)",
-            fixable=role not in ("text", "context"),
+            fixable=True,
             role=role,
         )
 
