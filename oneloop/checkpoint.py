@@ -5,14 +5,14 @@ RUN/checkpoints/best-00000090-9c2e/   model.safetensors  state.json  manifest.js
 
 Order, masks and dropout are keyed, and the learning rate is a function of the step, so weights, optimizer moments and a
 few numbers are the whole state. Checkpoints are ordered by the step in their manifest, never by name or clock, and only
-those whose every file matches its hash are used.
+those whose every file matches its hash are used. A checkpoint of another run in the same folder is never used.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class State:
     tokens: int = 0
     scaler: dict[str, Any] | None = None
     engine: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what has been said so far, for the report of a run that was interrupted
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Found:
 def tensors_of(model: Any) -> dict[str, Any]:
     """The model's parameters and buffers by name, tied ones once, on the CPU and contiguous."""
     seen: dict[int, str] = {}
-    found = {}
+    found: dict[str, Any] = {}
     for name, tensor in model.state_dict().items():
         storage = tensor.data_ptr() if tensor.numel() else id(tensor)
         if storage in seen and found[seen[storage]].shape == tensor.shape:
@@ -82,7 +83,8 @@ def put_model(model: Any, data: bytes) -> None:
     own = model.state_dict()
     unknown = [name for name in tensors if name not in own or own[name].shape != tensors[name].shape]
     if unknown:
-        raise RunError(f"the checkpoint holds weights that this model has not: {', '.join(unknown[:4])}", fix="use the model the run was started with")
+        what = f"the checkpoint holds weights that this model has not: {', '.join(unknown[:4])}"
+        raise RunError(what, fix="use the model the run was started with")
     model.load_state_dict(tensors, strict=False)
 
 
@@ -93,14 +95,17 @@ def put_moments(optimizer: Any, data: bytes) -> None:
     tensors = load(data)
     for group in optimizer.param_groups:
         for name, parameter in zip(group["names"], group["params"]):
-            entry = {key.rpartition("|")[2]: tensors[key] for key in (f"{name}|exp_avg", f"{name}|exp_avg_sq", f"{name}|step") if key in tensors}
+            entry = {key: tensors[f"{name}|{key}"] for key in ("exp_avg", "exp_avg_sq", "step") if f"{name}|{key}" in tensors}
             if entry:
-                optimizer.state[parameter] = {key: value if key == "step" else value.to(parameter.device) for key, value in entry.items()}
+                on_device = group.get("fused") or group.get("capturable")  # only then does torch keep the count beside the weight
+                optimizer.state[parameter] = {
+                    key: value if key == "step" and not on_device else value.to(parameter.device) for key, value in entry.items()
+                }
 
 
 def size_of(model: Any) -> int:
     """Bytes a full checkpoint needs: weights and two moments of each trainable one."""
-    return sum(p.numel() * p.element_size() * (3 if p.requires_grad else 1) for p in model.parameters()) + 1_000_000
+    return int(sum(p.numel() * p.element_size() * (3 if p.requires_grad else 1) for p in model.parameters())) + 1_000_000
 
 
 def save(folder: Path, kind: str, state: State, model: Any, optimizer: Any | None, facts: dict[str, Any]) -> Path:
@@ -121,18 +126,30 @@ def save(folder: Path, kind: str, state: State, model: Any, optimizer: Any | Non
     return commit.commit_folder(folder / name, files, {"kind": kind, "step": state.step, **facts})
 
 
-def candidates(folder: Path, kind: str) -> list[tuple[int, Path]]:
-    """(step, path) of the folders that have a readable manifest of this kind, newest step first."""
-    found = []
-    for path in folder.glob(f"{kind}-*"):
-        if path.is_dir():
-            try:
-                manifest = commit.read_manifest(path)
-            except commit.Corrupt:
-                continue
-            if manifest.get("kind") == kind and isinstance(manifest.get("step"), int):
-                found.append((manifest["step"], path))
-    return sorted(found, key=lambda item: (item[0], item[1].name), reverse=True)
+def listed(folder: Path, kind: str, run: str | None) -> tuple[list[tuple[int, Path]], list[str]]:
+    """(step, path) of the checkpoints of a run that have a readable manifest, newest step first; a note on everything else.
+
+    run: the id of the run, or None for any.
+    """
+    found, notes = [], []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.name.startswith((".", BEST if kind == STEP else STEP)):
+            continue
+        if not path.is_dir():
+            notes.append(f"ignored {path.name}: it is a file, not a checkpoint")
+            continue
+        try:
+            manifest = commit.read_manifest(path)
+        except commit.Corrupt as error:
+            notes.append(f"ignored {path.name}: {'; '.join(error.files)}")
+            continue
+        if manifest.get("kind") != kind or not isinstance(manifest.get("step"), int):
+            notes.append(f"ignored {path.name}: it is not a checkpoint")
+        elif run is not None and manifest.get("run") != run:
+            notes.append(f"ignored {path.name}: it belongs to another run")
+        else:
+            found.append((manifest["step"], path))
+    return sorted(found, key=lambda item: (item[0], item[1].name), reverse=True), notes
 
 
 def newest(folder: Path, kind: str = STEP, *, run: str | None = None, step: int | None = None) -> tuple[Found | None, list[str]]:
@@ -140,10 +157,7 @@ def newest(folder: Path, kind: str = STEP, *, run: str | None = None, step: int 
 
     run: only checkpoints of the run with this id. step: only this step.
     """
-    notes = []
-    readable = candidates(folder, kind)
-    for path in sorted(set(folder.glob(f"{kind}-*")) - {path for _, path in readable}):
-        notes.append(f"ignored {path.name}: " + ("it has no readable manifest" if path.is_dir() else "it is a file, not a checkpoint"))
+    readable, notes = listed(folder, kind, run)
     for number, path in readable:
         if step is not None and number != step:
             continue
@@ -153,9 +167,6 @@ def newest(folder: Path, kind: str = STEP, *, run: str | None = None, step: int 
         except (commit.Corrupt, OSError, ValueError, TypeError) as error:
             what = "; ".join(error.files) if isinstance(error, commit.Corrupt) else str(error)
             notes.append(f"ignored {path.name}: {what}")
-            continue
-        if run is not None and manifest.get("run") != run:
-            notes.append(f"ignored {path.name}: it belongs to another run")
             continue
         return Found(path, state, manifest), notes
     return None, notes
@@ -168,13 +179,21 @@ def restore(found: Found, model: Any, optimizer: Any | None) -> None:
         put_moments(optimizer, (found.path / "optimizer.safetensors").read_bytes())
 
 
-def prune(folder: Path, keep: int, best_step: int) -> None:
-    """Delete all but the newest `keep` checkpoints and the best one of `best_step`. Called only after a commit."""
-    for position, (_, path) in enumerate(candidates(folder, STEP)):
-        if position >= max(keep, 1):
-            shutil.rmtree(path, ignore_errors=True)
-    kept = False
-    for number, path in candidates(folder, BEST):
-        if number != best_step or kept:
-            shutil.rmtree(path, ignore_errors=True)
-        kept = kept or number == best_step
+def prune(folder: Path, keep: int, state: State, run: str, damaged: Collection[str] = ()) -> None:
+    """Delete what a run no longer needs: all but its newest `keep` checkpoints, those named in `damaged`, and all best
+    ones but that of `state.best_step`. Called only after a commit. Nothing of another run is touched."""
+    whole = [path for _, path in listed(folder, STEP, run)[0] if path.name not in damaged]
+    for path in [*whole[max(keep, 1) :], *(folder / name for name in damaged)]:
+        commit.discard(path)
+    best = listed(folder, BEST, run)[0]
+    kept = [path for number, path in best if number == state.best_step][:1]
+    for _, path in best:
+        if path not in kept:
+            commit.discard(path)
+
+
+def clear(folder: Path, run: str) -> None:
+    """Delete every checkpoint of a run whose results have been replaced."""
+    for kind in (STEP, BEST):
+        for _, path in listed(folder, kind, run)[0]:
+            commit.discard(path)

@@ -3,7 +3,8 @@
 In:  bytes for a path, or a function that fills a folder.
 Out: the old content or the new one, never a mixture, whatever moment the process or the machine stops at.
 
-A committed folder holds `manifest.json`: {"files": {name: {"bytes": n, "sha256": hex}}, …what the writer adds}.
+A committed folder holds `manifest.json`: {"files": {name: {"bytes": n, "sha256": hex}}, …what the writer adds, "seal": the
+SHA-256 of the manifest without its seal}, so that a flipped bit is found in the manifest as in every file it lists.
 Order: write → fsync files → manifest → fsync folder → rename → fsync parent (Pillai et al., "All File Systems Are Not
 Created Equal", OSDI 2014, on why each of these syncs is needed).
 """
@@ -11,13 +12,16 @@ Created Equal", OSDI 2014, on why each of these syncs is needed).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,29 +93,49 @@ def _full(folder: Path, missing: int) -> OneloopError:
 
 
 @contextlib.contextmanager
-def explained(folder: Path, size: int) -> Any:
-    """Turn an operating system's refusal to write into a message with the megabytes that are missing."""
+def explained(folder: Path, size: int) -> Iterator[None]:
+    """Turn a refusal to write `size` bytes into a message: with the megabytes that are missing, or with the reason."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _NO_SPACE:
+    except OneloopError:
+        raise
+    except Exception as error:
+        number = _system_error(error)
+        if number is None:
+            raise
+        if number == errno.EFBIG:
+            raise RunError(
+                f"a file of {max(1, size // 1_000_000)} MB is larger than this account may write",
+                where=str(folder),
+                fix="raise the limit (`ulimit -f`) and run the same command again; what was saved before is intact",
+            ) from error
+        if number in _NO_SPACE:
             free = shutil.disk_usage(folder).free if folder.exists() else 0
             raise _full(folder, max(size - free, 1)) from error
-        raise RunError(f"cannot write: {error.strerror or error}", where=str(error.filename or folder), fix="choose an output folder that can be written") from error
+        name = str(getattr(error, "filename", None) or folder)
+        raise RunError(f"cannot write: {os.strerror(number)}", where=name, fix="choose an output folder that can be written") from error
+
+
+def _system_error(error: Exception) -> int | None:
+    """The operating system's error number; libraries written in Rust give it only in their text, as `(os error 28)`."""
+    if isinstance(error, OSError):
+        return error.errno or errno.EIO
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
 
 
 def write_file(path: str | Path, data: bytes | str) -> Path:
     """Replace the file at `path` by `data` (text is UTF-8), all or nothing. RunError when it cannot be written."""
     target = Path(path)
     content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
-    beside = target.parent / f"{STAGING}{target.name}-{secrets.token_hex(4)}"
+    staging = beside(target)
     with explained(target.parent, len(content)):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            write_synced(beside, content)
-            os.replace(beside, target)
+            write_synced(staging, content)
+            os.replace(staging, target)
         finally:
-            beside.unlink(missing_ok=True)
+            staging.unlink(missing_ok=True)
         sync_folder(target.parent)
     return target
 
@@ -132,27 +156,40 @@ def finite(value: Any) -> Any:
     return value
 
 
-def commit_folder(path: str | Path, files: dict[str, bytes | memoryview] | Callable[[Path], None], facts: dict[str, Any] | None = None) -> Path:
+def commit_folder(
+    path: str | Path, files: dict[str, bytes | memoryview] | Callable[[Path], None], facts: dict[str, Any] | None = None, size: int = 0
+) -> Path:
     """Make the folder `path` hold exactly `files` (name to bytes, or a function that fills a folder) and a manifest.
 
-    facts: further keys of the manifest. An existing folder is replaced; a reader sees the old or the new one.
+    facts: further keys of the manifest. size: about how many bytes a function will write. An existing folder is replaced;
+    a reader sees the old or the new one. RunError when there is no room or no right to write.
     """
     target = Path(path)
-    staging = target.parent / f"{STAGING}{target.name}-{secrets.token_hex(4)}"
-    size = sum(len(data) for data in files.values()) if isinstance(files, dict) else 0
+    staging = beside(target)
+    size = sum(len(data) for data in files.values()) if isinstance(files, dict) else size
     with explained(target.parent, size):
         try:
             staging.mkdir(parents=True)
             room_for(staging, size)
-            listed = _fill(staging, files)
-            manifest = {"files": listed, **(facts or {})}
-            write_synced(staging / MANIFEST, json.dumps(finite(manifest), indent=1).encode())
+            write_synced(staging / MANIFEST, manifest_bytes({"files": _fill(staging, files), **(facts or {})}))
             sync_folder(staging)
             _swap(staging, target)
         finally:
             if staging.exists():
                 shutil.rmtree(staging, ignore_errors=True)
     return target
+
+
+def beside(target: Path, mark: str = STAGING) -> Path:
+    """A name of its own in the folder of `target`, for what is not (or no longer) to be seen under that name."""
+    return target.parent / f"{mark}{target.name}-{secrets.token_hex(4)}"
+
+
+def manifest_bytes(record: dict[str, Any]) -> bytes:
+    """A manifest as it stands in its file, sealed."""
+    plain = finite(record)
+    seal = hashlib.sha256(json.dumps(plain, indent=1).encode()).hexdigest()
+    return json.dumps({**plain, "seal": seal}, indent=1).encode()
 
 
 def _fill(staging: Path, files: dict[str, bytes | memoryview] | Callable[[Path], None]) -> dict[str, Any]:
@@ -170,16 +207,45 @@ def _fill(staging: Path, files: dict[str, bytes | memoryview] | Callable[[Path],
 
 
 def _swap(staging: Path, target: Path) -> None:
-    """Put the staged folder in the target's place. Between the two renames `recover` finds the old one."""
-    if target.exists():
-        aside = target.parent / f"{OLD}{target.name}-{secrets.token_hex(4)}"
+    """Put the staged folder in the target's place, in one step where the system can.
+
+    Elsewhere there are two renames, and between them `recover` finds the old folder.
+    """
+    if not target.exists():
+        os.replace(staging, target)
+        sync_folder(target.parent)
+    elif _exchange(staging, target):
+        sync_folder(target.parent)
+        shutil.rmtree(staging, ignore_errors=True)
+    else:
+        aside = beside(target, OLD)
         os.replace(target, aside)
         os.replace(staging, target)
         sync_folder(target.parent)
         shutil.rmtree(aside, ignore_errors=True)
-    else:
-        os.replace(staging, target)
-        sync_folder(target.parent)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two names at once; False where the system or the file system cannot.
+
+    Linux: renameat2 with RENAME_EXCHANGE (2) relative to AT_FDCWD (-100). macOS: renamex_np with RENAME_SWAP (2).
+    """
+    names = os.fsencode(first), os.fsencode(second)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            return bool(library.renamex_np(*names, 2) == 0)
+        return bool(library.renameat2(-100, names[0], -100, names[1], 2) == 0)
+    except (AttributeError, OSError, TypeError):
+        return False
+
+
+def discard(path: Path) -> None:
+    """Delete a committed folder: its name goes first, so that no moment shows half of it under that name."""
+    aside = beside(path)
+    with contextlib.suppress(OSError):
+        os.replace(path, aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def recover(folder: str | Path) -> list[str]:
@@ -203,12 +269,17 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     """The manifest of a committed folder; Corrupt when it is missing or unreadable."""
     path = Path(folder) / MANIFEST
     try:
-        manifest = json.loads(path.read_bytes())
-        if isinstance(manifest["files"], dict):
-            return dict(manifest)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise Corrupt(Path(folder), [f"{MANIFEST} is missing or unreadable"])
+        data = path.read_bytes()
+        manifest = json.loads(data)
+        del manifest["seal"]
+        whole = isinstance(manifest["files"], dict) and manifest_bytes(manifest) == data
+    except FileNotFoundError:
+        raise Corrupt(Path(folder), [f"{MANIFEST} is missing"]) from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise Corrupt(Path(folder), [f"{MANIFEST} has changed since it was written"])
+    return dict(manifest)
 
 
 def verify(folder: str | Path) -> dict[str, Any]:

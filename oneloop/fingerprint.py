@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,8 @@ def data_hash(rows: Sequence[Row]) -> str:
     """SHA-256 over the content of rows in order (16 hex digits): a changed byte in any used cell changes it."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps({key: value for key, value in row.items() if key != "file"}, sort_keys=True, ensure_ascii=True, default=str).encode())
+        content = {key: value for key, value in row.items() if key != "file"}
+        digest.update(json.dumps(content, sort_keys=True, ensure_ascii=True, default=str).encode())
         digest.update(b"\n")
     return digest.hexdigest()[:16]
 
@@ -47,7 +48,7 @@ def tokenizer_hash(tokenizer: Any) -> str:
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def of_run(parts: Parts, rows: dict[str, Sequence[Row]]) -> dict[str, Any]:
+def of_run(parts: Parts, rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
     """The record of a run that is about to start."""
     import torch
 

@@ -26,8 +26,10 @@ CLOSE = 0.02  # logits nearer than this may swap places in half precision
 
 def finish(run: Run) -> Result:
     """Score the best weights on the test rows and write everything the run folder holds."""
+    from oneloop.resume import write_run
     from oneloop.run import Result
 
+    run.signals.release("while finishing; the training is done and saved")
     restore_best(run)
     run.emit("stage", name="evaluate", text="scoring")
     calibrate(run)
@@ -47,8 +49,10 @@ def finish(run: Run) -> Result:
     metrics["reload_check"] = reload_check(run, found)
     write_predictions(run, found)
     commit.write_json(run.folder / "metrics.json", metrics)
-    commit.write_json(run.folder / "run.json", {"id": run.id, "status": "finished", "fingerprint": run.facts["fingerprint"], "notes": run.notes})
     describe(run)
+    if run.replaces:
+        checkpoint.clear(run.folder / "checkpoints", run.replaces)
+    write_run(run, "finished")  # last: until then the same command finishes the run without training again
     run.emit("done", path=str(run.folder), metrics=metrics)
     run.together(0)
     return Result(run.folder, metrics, run.notes)

@@ -9,16 +9,14 @@ evaluation of its step, so a run that resumes has lost nothing but the steps sin
 
 from __future__ import annotations
 
-import json
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneloop import checkpoint, commit, fingerprint
-from oneloop.errors import RecipeError, RunError
+from oneloop import checkpoint, commit
+from oneloop.errors import NotFinite, RecipeError, RunError
 from oneloop.lock import RunLock, Signals
 from oneloop.recipe import Recipe, load_recipe
 from oneloop.runlog import RunLog
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
-RUN, CHECKPOINTS, LOG = "run.json", "checkpoints", "log.jsonl"
+CHECKPOINTS, LOG = "checkpoints", "log.jsonl"
 FIRST_LOOK = 64  # rows evaluated before training, so that a broken metric fails at the start and not at the end
 SAVE_SHARE = 0.03  # of the training time may go into checkpoints when `save_every` is "epoch"
 SAVE_SECONDS = 600.0  # … but a run is never longer than this without one
@@ -64,23 +62,23 @@ def train(recipe: str | Path | Recipe | None = None, *, on_event: OnEvent | None
     if found.train is None:
         raise RecipeError("there is nothing to train on", expected="a file, folder or hf:NAME", fix="--train FILE")
     folder = output_folder(found)
-    with Signals() as signals:
-        with _Here(folder):
-            run = Run(found, folder, signals, on_event or (lambda event: None))
-            return run.execute()
+    with Signals() as signals, _Here(folder):
+        return Run(found, folder, signals, on_event or (lambda event: None)).execute()
 
 
 def output_folder(recipe: Recipe) -> Path:
     """The run folder, made and proved writable before anything slow happens. RunError when it cannot be used."""
     first = recipe.train[0] if isinstance(recipe.train, list) else str(recipe.train)
     folder = Path(recipe.output or Path("runs") / (Path(first.rstrip("/")).name.split(".")[0] or "run"))
-    if folder.is_symlink() and not folder.exists():
-        raise RunError("the output folder is a link to nothing", where=str(folder), fix="remove the link or choose another --output")
-    if folder.exists() and not folder.is_dir():
-        raise RunError("the output is a file", where=str(folder), expected="a folder", fix="choose another --output")
     with commit.explained(folder, 0):
+        if folder.is_symlink() and not folder.exists():
+            raise RunError("the output folder is a link to nothing", where=str(folder), fix="remove the link or choose another --output")
+        if folder.exists() and not folder.is_dir():
+            raise RunError("the output is a file", where=str(folder), expected="a folder", fix="choose another --output")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
+        commit.sync_folder(folder.parent)
+        commit.sync_folder(folder)
     commit.write_file(folder / CHECKPOINTS / ".writable", b"")
     (folder / CHECKPOINTS / ".writable").unlink()
     return folder
@@ -114,6 +112,8 @@ class Run:
         self.save_seconds = 0.0
         self.id = ""
         self.facts: dict[str, Any] = {}
+        self.damaged: set[str] = set()  # names of checkpoints that were passed over when the run went on
+        self.replaces = ""  # id of the finished run whose results this one will replace
         self.evaluating = False
 
     # ---- telling ---------------------------------------------------------------------------------
@@ -143,6 +143,7 @@ class Run:
         """Prepare, train from where the folder's checkpoints stand, finish."""
         from oneloop.finish import finish
         from oneloop.prepare import build, prepare
+        from oneloop.resume import join_or_begin
 
         for text in commit.recover(self.folder) + commit.recover(self.folder / CHECKPOINTS) if self.leads else []:
             self.note(f"after an interrupted run: {text}")
@@ -151,9 +152,9 @@ class Run:
         self.recipe = self.prepared.recipe
         self.emit("stage", name="model", text=f"loading {self.recipe.model}")
         self.parts = build(self.prepared, self.note)
-        self.task = self.parts.task
+        self.task, self.recipe = self.parts.task, self.parts.recipe  # with what only the model could settle
         self.engine = self.parts.engine(self.poll)
-        self.join_or_begin()
+        join_or_begin(self)
         if self.leads:
             commit.write_file(self.folder / "recipe.yaml", self.recipe.model_copy(update={"output": str(self.folder)}).to_yaml())
             commit.write_json(self.folder / "splits.json", self.prepared.splits_record())
@@ -161,6 +162,10 @@ class Run:
         try:
             self.run_engine()
             return finish(self)
+        except NotFinite as error:
+            if self.log is not None:
+                self.log.write({"kind": "stopped", "step": self.state.step + 1, "what": error.what, "where": error.where})
+            raise
         finally:
             if self.log is not None:
                 self.log.close()
@@ -169,6 +174,7 @@ class Run:
         """First look, then every step that is left."""
         start = self.state.step
         if start == 0:
+            self.room_to_save()
             self.first_look()
         self.signals.hold()
         if self.state.engine.get("pending_evaluation"):
@@ -187,6 +193,12 @@ class Run:
                 if self.consume(step):
                     break
 
+    def room_to_save(self) -> None:
+        """Refuse to start where the disk cannot hold the first checkpoint, the best weights and the model."""
+        if self.leads:
+            weights = sum(p.numel() * p.element_size() for p in self.parts.model.parameters())
+            commit.room_for(self.folder, checkpoint.size_of(self.parts.model) + 2 * weights)
+
     # ---- consuming a step ----------------------------------------------------------------------------
     def consume(self, step: Step) -> bool:
         """Log, evaluate, keep the best, save. Returns whether to stop (early stopping); raises Stopped after a signal."""
@@ -194,9 +206,15 @@ class Run:
         self.state.seconds += step.seconds
         self.state.tokens += step.tokens
         self.state.micro_tokens = step.micro_tokens
-        line = {"step": step.number, "epoch": round(step.epoch, 4), "loss": step.loss, "learning_rate": step.learning_rate, "grad_norm": step.grad_norm}
-        line["tokens_per_s"] = round(step.tokens / max(step.seconds, 1e-9), 1)
-        line["seconds"] = round(step.seconds, 4)
+        line = {
+            "step": step.number,
+            "epoch": round(step.epoch, 4),
+            "loss": step.loss,
+            "learning_rate": step.learning_rate,
+            "grad_norm": step.grad_norm,
+            "tokens_per_s": round(step.tokens / max(step.seconds, 1e-9), 1),
+            "seconds": round(step.seconds, 4),
+        }
         if self.log is not None:
             self.log.write({"kind": "step", **line, "rows": list(step.rows)})
         self.emit("step", total=step.total, **line)
@@ -309,8 +327,11 @@ class Run:
             commit.room_for(self.folder / CHECKPOINTS, checkpoint.size_of(self.parts.model))
             self.state.log_bytes = self.log.sync() if self.log is not None else 0
             self.state.scaler = self.parts.scaler.state_dict() if self.parts.scaler is not None else None
-            path = checkpoint.save(self.folder / CHECKPOINTS, checkpoint.STEP, self.state, self.parts.model, self.parts.optimizer, self.facts)
-            checkpoint.prune(self.folder / CHECKPOINTS, self.recipe.keep, self.state.best_step)
+            self.state.notes = list(self.notes)
+            folder = self.folder / CHECKPOINTS
+            path = checkpoint.save(folder, checkpoint.STEP, self.state, self.parts.model, self.parts.optimizer, self.facts)
+            checkpoint.prune(folder, self.recipe.keep, self.state, self.id, self.damaged)
+            self.damaged.clear()
             self.emit("saved", step=self.state.step, path=str(path))
         self.together(0)
         self.saved_at = time.monotonic()
@@ -321,61 +342,3 @@ class Run:
         if self.leads and self.state.step < self.parts.total_steps:
             checkpoint.save(self.folder / CHECKPOINTS, checkpoint.BEST, self.state, self.parts.model, None, self.facts)
         self.together(0)
-
-    # ---- going on ----------------------------------------------------------------------------------------
-    def join_or_begin(self) -> None:
-        """Take up the folder's unfinished run, or begin one; differences are shown and refused without `force`."""
-        now = fingerprint.of_run(self.parts, self.prepared.rows)
-        before = self.read_run()
-        if before is not None and before.get("status") != "finished":
-            changed = fingerprint.differences(before.get("fingerprint", {}), now)
-            if changed and not self.recipe.force:
-                raise RunError(
-                    "this folder holds an unfinished run that was started differently:\n    " + "\n    ".join(changed),
-                    where=str(self.folder),
-                    expected="the same settings, data and versions",
-                    fix="undo the change, choose another --output, or go on all the same with --force",
-                )
-            self.id = str(before["id"])
-            for text in changed:
-                self.note(f"going on with --force although {text}")
-            self.resume()
-        elif before is not None:
-            changed = fingerprint.differences(before.get("fingerprint", {}), now)
-            if changed and not self.recipe.force:
-                raise RunError(
-                    "this folder holds a finished run that was made differently:\n    " + "\n    ".join(changed),
-                    where=str(self.folder),
-                    fix="choose another --output, or replace it with --force",
-                )
-            self.note("repeating the finished run of this folder; its results stay until the new ones are complete")
-        self.facts = {"run": self.id or secrets.token_hex(8), "fingerprint": now}
-        if not self.id:
-            self.id = self.facts["run"]
-            if self.leads:
-                commit.write_json(self.folder / RUN, {"id": self.id, "status": "running", "fingerprint": now})
-        self.together(0)
-
-    def read_run(self) -> dict[str, Any] | None:
-        """run.json, or None where no run has begun."""
-        try:
-            return dict(json.loads((self.folder / RUN).read_bytes()))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise RunError(f"run.json cannot be read: {error}", where=str(self.folder / RUN), fix="choose another --output") from error
-
-    def resume(self) -> None:
-        """Load the newest whole checkpoint of this run, if there is one."""
-        found, notes = checkpoint.newest(self.folder / CHECKPOINTS, run=self.id)
-        for text in notes:
-            self.note(text)
-        if found is None:
-            self.note("no checkpoint yet: starting at step 1")
-            return
-        checkpoint.restore(found, self.parts.model, self.parts.optimizer)
-        self.state = found.state
-        self.parts.micro_tokens = found.state.micro_tokens or self.parts.micro_tokens
-        if self.parts.scaler is not None and found.state.scaler:
-            self.parts.scaler.load_state_dict(found.state.scaler)
-        self.note(f"going on after step {found.state.step} ({found.path.name})")

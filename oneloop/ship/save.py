@@ -33,7 +33,7 @@ def save_model(folder: Path, task: Task, model: Any, tokenizer: Any, *, precisio
             tokenizer.save_pretrained(staging)
         (staging / FACTS).write_text(json.dumps(finite(record), indent=1, ensure_ascii=False), encoding="utf-8")
 
-    return commit_folder(folder, fill)
+    return commit_folder(folder, fill, size=sum(p.numel() * p.element_size() for p in model.parameters()) + 5_000_000)
 
 
 def read_facts(folder: str | Path) -> dict[str, Any]:

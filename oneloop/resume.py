@@ -1,0 +1,109 @@
+"""Take up what a folder holds: an unfinished run goes on, a finished one is repeated, an empty folder begins.
+
+In:  a Run whose data and model are prepared.
+Out: the Run with its id, its facts and, where it goes on, the state of its newest whole checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from oneloop import checkpoint, commit, fingerprint
+from oneloop.errors import RunError
+from oneloop.runlog import steps_after
+
+if TYPE_CHECKING:
+    from oneloop.run import Run
+
+RUN = "run.json"
+# may differ without a refusal: they change no row and no order, only the last digits of a sum
+MAY_DIFFER = ("threads",)
+
+
+def join_or_begin(run: Run) -> None:
+    """Take up the folder's unfinished run, or begin one. RunError, with every difference, when the settings, the data or
+    the versions are not those it was started with, unless the recipe says `force`."""
+    now = fingerprint.of_run(run.parts, run.prepared.rows)
+    before = read_run(run)
+    going_on = before is not None and before.get("status") != "finished"
+    changed = fingerprint.differences(before.get("fingerprint", {}), now) if before is not None else []
+    refused = [text for text in changed if not text.startswith(MAY_DIFFER)]
+    if before is not None and refused and not run.recipe.force:
+        raise refusal(run, refused, going_on)
+    if before is not None and going_on:
+        run.id, run.replaces = str(before["id"]), str(before.get("replaces", ""))
+        for text in changed:
+            run.note(f"going on with --force although {text}" if text in refused else f"going on although {text}")
+        take_up(run)
+    elif before is not None:
+        run.note("repeating the finished run of this folder; its results stay until the new ones are complete")
+        run.replaces = str(before.get("id", ""))
+    begun = bool(run.id)
+    run.id = run.id or secrets.token_hex(8)
+    run.facts = {"run": run.id, "fingerprint": now}
+    if run.leads and (not begun or changed):
+        write_run(run, "running")
+    run.together(0)
+
+
+def refusal(run: Run, changed: list[str], going_on: bool) -> RunError:
+    """The error for a folder whose run was made with something else, each difference on its own line."""
+    differences = "\n    ".join(changed)
+    if going_on:
+        return RunError(
+            f"this folder holds an unfinished run that was started differently:\n    {differences}",
+            where=str(run.folder),
+            expected="the same settings, data and versions",
+            fix="undo the change, choose another --output, or go on all the same with --force",
+        )
+    return RunError(
+        f"this folder holds a finished run that was made differently:\n    {differences}",
+        where=str(run.folder),
+        fix="choose another --output, or replace it with --force",
+    )
+
+
+def read_run(run: Run) -> dict[str, Any] | None:
+    """run.json, or None where no run has begun. RunError when it is not what a run wrote."""
+    path = run.folder / RUN
+    try:
+        found = json.loads(path.read_bytes())
+        if not isinstance(found, dict) or not isinstance(found.get("id"), str):
+            raise ValueError("it holds no run")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RunError(f"run.json cannot be read: {error}", where=str(path), fix="choose another --output") from error
+    return dict(found)
+
+
+def write_run(run: Run, status: str) -> None:
+    """Commit run.json. status: running or finished."""
+    record = {"id": run.id, "status": status, "replaces": run.replaces, "fingerprint": run.facts["fingerprint"], "notes": run.notes}
+    commit.write_json(run.folder / RUN, record)
+
+
+def take_up(run: Run) -> None:
+    """Load the newest whole checkpoint of this run, if there is one, and say what is done again."""
+    from oneloop.run import CHECKPOINTS, LOG
+
+    found, notes = checkpoint.newest(run.folder / CHECKPOINTS, run=run.id)
+    for text in notes:
+        run.note(text)
+    again = steps_after(run.folder / LOG, found.state.log_bytes if found else 0)
+    redone = f"; steps {again[0]} to {again[-1]} were not saved and are done again" if again else ""
+    if found is None:
+        run.note(f"there is no whole checkpoint: starting at step 1{redone}")
+        return
+    checkpoint.restore(found, run.parts.model, run.parts.optimizer)
+    run.damaged = {path.name for _, path in checkpoint.listed(run.folder / CHECKPOINTS, checkpoint.STEP, run.id)[0]} & {
+        text.split()[1].rstrip(":") for text in notes
+    }
+    run.state = found.state
+    run.notes = list(dict.fromkeys([*found.state.notes, *run.notes]))
+    run.parts.micro_tokens = found.state.micro_tokens or run.parts.micro_tokens
+    if run.parts.scaler is not None and found.state.scaler:
+        run.parts.scaler.load_state_dict(found.state.scaler)
+    run.note(f"going on after step {found.state.step} ({found.path.name}){redone}")
