@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneloop.errors import DataError, Problem, RecipeError
 from oneloop.keyed import generator, key
-from oneloop.recipe import Recipe
+from oneloop.recipe import LEARNING_RATE, Recipe
 from oneloop.tasks import task_class
 from oneloop.tasks.base import Feature, Row, Task
 
@@ -87,7 +87,12 @@ def choose(recipe: Recipe, table: Table, note: Note) -> tuple[str, dict[str, Any
 
     found = from_table(table)
     if found.none or not found.task:
-        raise DataError("the task cannot be named from this data", where=table.file, expected="labels, tags, spans, answers or pairs", fix="--task NAME, or look at it with: oneloop diagnose --data " + table.file)
+        raise DataError(
+            "the task cannot be named from this data",
+            where=table.file,
+            expected="labels, tags, spans, answers or pairs",
+            fix="--task NAME, or look at it with: oneloop diagnose --data " + table.file,
+        )
     note(f"task: {found.task} ({'; '.join(str(reason) for reason in found.why[:3])})")
     return found.task, {**found.columns, **(recipe.columns or {})}
 
@@ -109,7 +114,9 @@ def add_split(prepared: Prepared, split: str, table: Table, note: Note) -> list[
     if recipe.clean:
         before = len(rows)
         rows, counts = apply_clean(rows, recipe.clean, task.columns)
-        note(f"clean: {before} rows in, {len(rows)} out ({split}); " + ", ".join(f"{name} changed {count}" for name, count in counts.items()))
+        note(
+            f"clean: {before} rows in, {len(rows)} out ({split}); " + ", ".join(f"{name} changed {count}" for name, count in counts.items())
+        )
     rows, repaired, more = task.prepare_rows(rows)
     for text in repaired:
         note(f"{text} ({split})")
@@ -142,7 +149,12 @@ def split_up(prepared: Prepared, note: Note) -> None:
         note(f"splits: {', '.join(f'{len(rows[split])} {split}' for split in SPLITS if split in rows)} ({made})")
     prepared.rows = {split: rows[split] for split in SPLITS if rows.get(split)}
     if not prepared.rows.get("train"):
-        raise DataError("there are no rows to train on", where=", ".join(prepared.files.get("train", [])), expected="rows with a label", fix="oneloop check shows what the file holds")
+        raise DataError(
+            "there are no rows to train on",
+            where=", ".join(prepared.files.get("train", [])),
+            expected="rows with a label",
+            fix="oneloop check shows what the file holds",
+        )
     if recipe.max_rows:
         for split, found in prepared.rows.items():
             prepared.rows[split] = some(found, recipe.max_rows, recipe.seed, split)
@@ -162,7 +174,12 @@ def learn(prepared: Prepared) -> None:
     task.learn(prepared.rows["train"])
     unknown = [problem for split in ("validation", "test") for problem in task.unknown_labels(prepared.rows.get(split, []))]
     if unknown:
-        raise DataError("labels that no training row has", unknown, expected="every label at least once among the training rows", fix="move such rows to the training data, or correct the label")
+        raise DataError(
+            "labels that no training row has",
+            unknown,
+            expected="every label at least once among the training rows",
+            fix="move such rows to the training data, or correct the label",
+        )
 
 
 def build(prepared: Prepared, note: Note) -> Parts:
@@ -171,6 +188,7 @@ def build(prepared: Prepared, note: Note) -> Parts:
 
     from oneloop import processes
     from oneloop.model import adapters, load, optimizer, precision
+    from oneloop.model.head import rate_for
     from oneloop.parts import Parts
 
     recipe, task = prepared.recipe, prepared.task
@@ -192,7 +210,17 @@ def build(prepared: Prepared, note: Note) -> Parts:
     if recipe.lora:
         model = adapters.add(model, recipe.lora, loaded.new, recipe.seed)
         note(adapters.describe(model))
-    made = optimizer.build(model, learning_rate=recipe.learning_rate or 5e-5, weight_decay=recipe.weight_decay, head_factor=recipe.head_factor, layer_decay=recipe.layer_decay)
+    if "learning_rate" not in recipe.model_fields_set:
+        recipe = prepared.recipe = prepared.recipe.model_copy(
+            update={"learning_rate": rate_for(recipe.learning_rate or LEARNING_RATE, model)}
+        )
+    made = optimizer.build(
+        model,
+        learning_rate=recipe.learning_rate or LEARNING_RATE,
+        weight_decay=recipe.weight_decay,
+        head_factor=recipe.head_factor,
+        layer_decay=recipe.layer_decay,
+    )
     scaler = torch.amp.GradScaler() if chosen == "fp16" else None
     return Parts(
         task=task,
@@ -222,7 +250,11 @@ def fit_length(prepared: Prepared, tokenizer: Any, model: str) -> None:
     asked = recipe.max_length or 256
     if recipe.max_length and recipe.max_length > limit:
         if "max_length" in recipe.model_fields_set:
-            raise RecipeError(f"max_length is {recipe.max_length}, and the model reads at most {limit} tokens", expected=f"at most {limit}", fix=f"--max-length {limit}")
+            raise RecipeError(
+                f"max_length is {recipe.max_length}, and the model reads at most {limit} tokens",
+                expected=f"at most {limit}",
+                fix=f"--max-length {limit}",
+            )
         asked = limit
     length = min(asked, limit)
     stride = recipe.stride if recipe.stride is not None and recipe.stride < length else length // 4
@@ -238,7 +270,9 @@ def warn_language(model: str, prepared: Prepared, note: Note) -> None:
     letters = [letter for text in texts for letter in text if letter.isalpha()]
     foreign = sum(ord(letter) > 0x24F for letter in letters)
     if letters and foreign > 0.1 * len(letters):
-        note("minilm reads English only, and much of this text is in another script; a multilingual model such as sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2 will do better")
+        note(
+            "minilm reads English only, and much of this text is in another script; a multilingual model such as sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2 will do better"
+        )
 
 
 def data_name(recipe: Recipe) -> str:

@@ -64,6 +64,7 @@ class SequenceClassification(Task):
         example="Tag each review with its sentiment.",
     )
     fields = {"class_weights": Field(str, "none", "`balanced` weighs classes by the inverse of their frequency")}
+    defaults = {"learning_rate": 3e-4, "head_factor": 5.0, "batch_rows": 32, "epochs": 5.0}
     row_metrics = ("accuracy",)
     whole_rows = True
 
@@ -100,6 +101,12 @@ class SequenceClassification(Task):
             sets = [row["labels"] if role == "labels" else [row["label"]] for row in rows if role in row]
             self.facts |= classes(sets, role, balanced=self.settings["class_weights"] == "balanced")
         self._set_metric()
+
+    def prepare_model(self, model: Any, rows: Sequence[Row], features: Sequence[Feature]) -> None:
+        """Let the first token reach the classifier where the pooler was never trained."""
+        from oneloop.model.head import open_pooler
+
+        open_pooler(model)
 
     def unknown_labels(self, rows: Sequence[Row]) -> list[Problem]:
         """One problem for each label of each row that no training row has."""

@@ -70,6 +70,7 @@ class TokenClassification(Task):
         "aggregation": Field(str, "first", "a word's score from its pieces: first, max, average or simple"),
         "valid_transitions": Field(bool, True, "predict the most probable tag sequence without O I-X and B-X I-Y"),
     }
+    defaults = {"learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 6.0}
     row_metrics = ("accuracy", "f1")
 
     def __init__(self, settings: dict[str, Any] | None = None, facts: dict[str, Any] | None = None) -> None:
