@@ -140,9 +140,26 @@ def diagnose_command(
             say(console.dump_line(line))
         return
     found = diagnose(statement, data)
+    if found.ambiguous and not (json or quiet) and sys.stdin.isatty() and sys.stderr.isatty():
+        found = ask(found)
     if out is not None:
         found.write_recipe(out)
     answer(found, json, found.render)
+
+
+def ask(found: Any) -> Any:
+    """The diagnosis after the person's answer to its question; as it was when they give none."""
+    sys.stderr.write(console.printable(f"{found.question}\n"))
+    while True:
+        sys.stderr.write(f"1 to {len(found.options)}, or Enter to leave it open: ")
+        sys.stderr.flush()
+        choice = sys.stdin.readline().strip()
+        if not choice:
+            return found
+        try:
+            return found.answer(choice)
+        except OneloopError as error:
+            sys.stderr.write(console.printable(f"{error}\n"))
 
 
 @app.command("check")

@@ -48,9 +48,8 @@ def mapping(name: str, value: Any, where: str) -> Any:
     if isinstance(value, dict):
         named = {str(key): one for key, one in value.items() if one is not None}
         return {key: [str(item) for item in one] if isinstance(one, (list, tuple)) else str(one) for key, one in named.items()}
-    pairs = [part for text in ([value] if isinstance(value, str) else list(value)) for part in str(text).split(",") if part.strip()]
     found: dict[str, Any] = {}
-    for pair in pairs:
+    for pair in [pair for text in ([value] if isinstance(value, str) else value) for pair in pairs_of(str(text))]:
         key, equals, column = pair.partition("=")
         if not (equals and key.strip() and column.strip()):
             raise RecipeError(
@@ -62,6 +61,17 @@ def mapping(name: str, value: Any, where: str) -> Any:
         names = [part.strip() for part in column.split("|")]
         found[key.strip()] = names if len(names) > 1 else names[0]
     return found
+
+
+def pairs_of(text: str) -> list[str]:
+    """`a=b, c,d=e` as ["a=b, c", "d=e"]: a part without = belongs to the column's name before it."""
+    found: list[str] = []
+    for part in text.split(","):
+        if found and "=" not in part:
+            found[-1] += "," + part
+        elif part.strip():
+            found.append(part)
+    return [pair.rstrip(" ,") for pair in found]
 
 
 def typed(value: Any) -> Any:

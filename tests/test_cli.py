@@ -260,9 +260,7 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 def test_a_terminal_of_another_encoding_shows_escapes() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    done = subprocess.run(
-        [sys.executable, "-m", "oneloop", "tasks", "x\u00e9"], cwd=ROOT, capture_output=True, env=environment, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-m", "oneloop", "tasks", "x\u00e9"], cwd=ROOT, capture_output=True, env=environment, timeout=60)
     assert done.returncode == 1 and b"Traceback" not in done.stderr and b"there is no task" in done.stderr
 
 
@@ -305,3 +303,41 @@ def test_predict_reads_texts_rows_files_and_standard_input(tmp_path: Path, monke
     (tmp_path / "a.csv").write_text("text\nx\n")
     assert cli.is_file(str(tmp_path / "a.csv")) and cli.is_file("missing.csv")
     assert not cli.is_file("Where is it?") and not cli.is_file("x" * 10_000) and not cli.is_file("a\0b")
+
+
+def test_an_open_question_can_be_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import io
+
+    from oneloop.diagnose import Diagnosis
+
+    options = ["token-classification", "question-answering"]
+    found = Diagnosis(options, ["both fit"], ambiguous=True, options=options)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("7\n2\n"))
+    assert cli.ask(found).task == "question-answering"
+    assert "there is no option '7'" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert cli.ask(found).ambiguous
+
+
+def test_diagnose_prints_a_document_and_writes_a_recipe_that_loads(run: Any, tmp_path: Path) -> None:
+    data = ROOT / "oneloop" / "samples" / "tickets.csv"
+    code, out, _ = run("diagnose", "Which mood is each ticket in?", "--data", str(data), "--out", str(tmp_path / "r.yaml"), "--json")
+    found = json.loads(out)
+    assert code == 0 and found["task"] == "sequence-classification" and found["columns"] == {"text": "message", "label": "mood"}
+    assert load_recipe(tmp_path / "r.yaml").columns == found["columns"]
+
+
+def test_diagnose_batch_prints_one_line_for_each(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text('{"id": "a", "statement": "translate letters into French"}\nnot json\n{"id": 3}\n')
+    code, out, _ = run("diagnose", "--batch", str(tmp_path / "b.jsonl"))
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [line["id"] for line in lines] == ["a", 2, 3]
+    assert lines[0]["tasks"][0] == "translation" and "not JSON" in lines[1]["error"] and "nothing to diagnose" in lines[2]["error"]
+
+
+def test_check_prints_a_verdict_and_writes_a_cleaned_copy(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "text,label\n" + "".join(f"letter number {i} of today,{'good' if i % 2 else 'bad'}\n" for i in range(40)) + ",good\n"
+    )
+    code, out, _ = run("check", str(tmp_path / "a.csv"), "--task", "sequence-classification", "--fix", str(tmp_path / "fixed"), "--json")
+    assert code == 0 and json.loads(out)["findings"] and list((tmp_path / "fixed").iterdir())

@@ -378,6 +378,8 @@ def test_columns_in_every_form() -> None:
     assert load_recipe(columns="text=body, label=intent").columns == {"text": "body", "label": "intent"}
     assert load_recipe(columns=["text=body", "labels=a|b"]).columns == {"text": "body", "labels": ["a", "b"]}
     assert load_recipe(columns={"text": 0}).columns == {"text": "0"}
+    assert load_recipe(columns=["text=price, in euro", "label=a=b"]).columns == {"text": "price, in euro", "label": "a=b"}
+    assert load_recipe(columns="text=price, in euro,label=x,").columns == {"text": "price, in euro", "label": "x"}
 
 
 def test_split_shares() -> None:
