@@ -10,11 +10,13 @@ from typing import Any
 
 from oneloop.diagnose.labels import labelled, text_columns
 from oneloop.diagnose.names import sounds_like
-from oneloop.diagnose.pairs import bare, paired
+from oneloop.diagnose.pairs import bare, judged_pairs, paired, passages
 from oneloop.diagnose.profile import Profile, profiles
 from oneloop.diagnose.shapes import Candidate, nested
 from oneloop.tasks import table, task_class
 from oneloop.tasks.base import Task
+
+SETTLED = 0.93  # a reading this sure (tags, spans, answers, chats) makes comparing every pair of columns needless
 
 
 def columns_of(rows: Any) -> list[str]:
@@ -25,7 +27,9 @@ def columns_of(rows: Any) -> list[str]:
 
 def candidates(found: Sequence[Profile]) -> list[Candidate]:
     """Every set of roles the columns could fill, best first."""
-    every = [*nested(found), *labelled(found), *paired(found), *bare(found)]
+    every = [*nested(found), *labelled(found), *judged_pairs(found), *passages(found), *bare(found)]
+    if max((candidate.score for candidate in every if "label" not in candidate.columns), default=0.0) < SETTLED:
+        every += paired(found)
     return sorted(every, key=lambda candidate: -candidate.score)
 
 
@@ -54,14 +58,19 @@ def map_columns(rows: Any, task_name: str) -> dict[str, Any]:
     task = task_class(task_name)
     names = columns_of(rows)
     found = profiles(rows, names)
-    best = next((candidate for candidate in candidates(found) if fits(candidate, task)), None)
+    return columns_for(task, names, found, candidates(found))
+
+
+def columns_for(task: type[Task], names: Sequence[str], found: Sequence[Profile], every: Sequence[Candidate]) -> dict[str, Any]:
+    """`map_columns` for columns that have been looked at already."""
+    best = next((candidate for candidate in every if fits(candidate, task)), None)
     mapped = fitted(best.columns, task) if best else {}
     own = _already_named(names, task)
+    if mapped and all(role == column for role, column in mapped.items()):
+        return mapped
     if own and not _swapped(own, mapped):
         return own
-    if mapped:
-        return mapped
-    return _inputs(found, task)
+    return mapped or _inputs(found, task)
 
 
 def fitted(columns: dict[str, Any], task: type[Task]) -> dict[str, Any]:

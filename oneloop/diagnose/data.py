@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from oneloop.diagnose.columns import candidates, columns_of, fits, fitted, map_columns
+from oneloop.diagnose.columns import candidates, columns_for, columns_of, fits
 from oneloop.diagnose.diagnosis import Diagnosis
 from oneloop.diagnose.kinds import KINDS
 from oneloop.diagnose.labels import bookkeeping, namelike
@@ -38,7 +38,7 @@ def from_table(rows: Any) -> Diagnosis:
         ranked = [name for name, _ in ranking(every)]
         return Diagnosis(ranked, [reason], none=True, kind=kind, instead=KINDS[kind], notes=notes, problems=problems, data=data)
     ranked_tasks = ranking(every)
-    mappings = {name: mapping(rows, found, name, candidate) for name, candidate in ranked_tasks}
+    mappings = {name: columns_for(task_class(name), names, found, every) for name, _ in ranked_tasks}
     evidence = {name: candidate.why for name, candidate in ranked_tasks}
     best = ranked_tasks[0][1]
     rivals = [name for name, candidate in ranked_tasks if candidate.score > best.score - CLOSE]
@@ -68,11 +68,6 @@ def ranking(every: Sequence[Candidate]) -> list[tuple[str, Candidate]]:
             if name not in best and fits(candidate, task_class(name)):
                 best[name] = candidate
     return sorted(best.items(), key=lambda item: (-item[1].score, task_class(item[0]).family != "decoder"))
-
-
-def mapping(rows: Any, found: Sequence[Profile], name: str, candidate: Candidate) -> dict[str, Any]:
-    """The columns of a candidate in the roles of the task; columns called like the roles are kept as they are."""
-    return map_columns(rows, name) or fitted(candidate.columns, task_class(name))
 
 
 def unsettled(found: Sequence[Profile], best: Candidate) -> bool:

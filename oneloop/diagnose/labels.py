@@ -87,9 +87,9 @@ def _annotation(profile: Profile) -> bool:
     return profile.filled < 0.6 or bool(re.search(r"note|remark|explan|comment_by|author|source|reason|url", profile.name, re.IGNORECASE))
 
 
-def _combined(text: Profile, pair: Profile | None) -> list[object]:
-    second = pair.cells if pair else [""] * len(text.cells)
-    return [None if a is None else f"{a} {b or ''}" for a, b in zip(text.cells, second)]
+def _combined(text: Profile, pair: Profile | None) -> list[frozenset[str]]:
+    second = pair.word_sets if pair else [frozenset()] * len(text.word_sets)
+    return [a | b for a, b in zip(text.word_sets, second)]
 
 
 def _single(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
@@ -100,6 +100,7 @@ def _single(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: S
         told = foretells(words, column.cells) if len(able) > 1 else 0.3
         texty = 0.03 if column.kind == "text" and not column.codes else 0.0
         score = 0.72 + 0.12 * told + texty + 0.12 * sounds_like(column.name, "label") + 0.002 * rest.index(column)
+        score -= 0.12 * (sounds_like(column.name, "title") and not sounds_like(column.name, "label"))
         values = sorted({text.strip() for text in column.texts})
         why = (
             f"column {column.name} gives each text one of {len(values)} values ({', '.join(values[:4])}{', …' if len(values) > 4 else ''})"

@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
@@ -77,7 +77,7 @@ def identify(texts: Iterable[str]) -> tuple[str, float]:
         total += 1
         languages = _LANGUAGES_OF.get(word, ())
         for language in languages:
-            votes[language] += 1 / len(languages) ** 0.5 
+            votes[language] += 1 / len(languages) ** 0.5
     if not total or not votes:
         return "", 0.0
     language, best = min(votes.items(), key=lambda item: (-item[1], item[0]))
@@ -91,10 +91,10 @@ def _cyrillic(text: str) -> str:
     return "bg" if "ъ" in lower and "ы" not in lower else "ru"
 
 
-def likeness(left: Sequence[str], right: Sequence[str]) -> float:
-    """Cosine of the word counts of two columns, 0-1: texts in one language share their function words (above 0.5),
-    texts in two languages hardly any (below 0.3). Works for languages `identify` does not know."""
-    a, b = (Counter(word for text in texts for word in words(text)) for texts in (left, right))
+def likeness(left: Iterable[Iterable[str]], right: Iterable[Iterable[str]]) -> float:
+    """Cosine of the word counts of two columns (words of each row), 0-1: texts in one language share their function words
+    (above 0.5), texts in two languages hardly any (below 0.3). Works for languages `identify` does not know."""
+    a, b = (Counter(word for row in rows for word in row) for rows in (left, right))
     dot = sum(count * b[word] for word, count in a.items())
     norm = math.sqrt(sum(c * c for c in a.values()) * sum(c * c for c in b.values()))
     return dot / norm if norm else 0.0

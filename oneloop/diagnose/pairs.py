@@ -15,6 +15,8 @@ from oneloop.diagnose.profile import Profile
 from oneloop.diagnose.relations import Relation
 from oneloop.diagnose.shapes import NAMED, Candidate
 
+WIDEST = 5  # text columns compared with each other, the longest ones
+
 
 def prose_columns(profiles: Sequence[Profile]) -> list[Profile]:
     """Columns of written text; names of people and labels left out where anything else is there."""
@@ -25,7 +27,8 @@ def prose_columns(profiles: Sequence[Profile]) -> list[Profile]:
 
 def paired(profiles: Sequence[Profile]) -> Iterator[Candidate]:
     """Every way to read the table as texts beside texts."""
-    prose = prose_columns(profiles)
+    longest = sorted(prose_columns(profiles), key=lambda p: -p.median_words)[:WIDEST]
+    prose = [p for p in profiles if any(p is one for one in longest)]
     for a, b in permutations(prose, 2):
         relation = Relation(a, b)
         for finder in (_parallel, _summary, _rewriting, _asked, _instructed, _alike):
@@ -180,6 +183,25 @@ def _judged(profiles: Sequence[Profile], prose: Sequence[Profile]) -> Iterator[C
                     score,
                     [f"each query in {query.name} stands with several passages in {passage.name}, graded in {grade.name}"],
                 )
+
+
+def judged_pairs(profiles: Sequence[Profile]) -> Iterator[Candidate]:
+    """The columns a reader makes of a search test set: ids and texts of query and passage, and the judgement."""
+    names = {profile.name for profile in profiles}
+    if {"query_id", "query", "passage_id", "passage", "relevance"} <= names:
+        columns = {"query": "query", "passage": "passage", "relevance": "relevance"} | ({"title": "title"} if "title" in names else {})
+        yield Candidate("query passage", columns, 1.1, ["the folder holds a corpus, queries and which passages answer them"])
+
+
+def passages(profiles: Sequence[Profile]) -> Iterator[Candidate]:
+    """Passages to search in: an id, a text, and the title of what each is taken from."""
+    ids = [p for p in profiles if p.identifies and sounds_like(p.name, "id")]
+    titles = [p for p in profiles if sounds_like(p.name, "title") and (p.variety < 0.6 or p.words < 4)]
+    texts = [p for p in profiles if p.prose and p not in titles]
+    if ids and titles and len(texts) == 1:
+        columns = {"passage": texts[0].name, "title": titles[0].name}
+        why = f"columns {ids[0].name}, {titles[0].name} and {texts[0].name} hold passages with id and title, and nothing to predict"
+        yield Candidate("passage", columns, 0.80, [why])
 
 
 def bare(profiles: Sequence[Profile]) -> Iterator[Candidate]:

@@ -11,10 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 
-from oneloop.diagnose.language import likeness, words
-from oneloop.diagnose.profile import Profile
+from oneloop.diagnose.language import likeness
+from oneloop.diagnose.profile import COMPARED, Profile
 
-ROWS = 240  # rows compared; a share is then known to about 6 points (95 %)
+MANY_LABELS = 60  # more labels than this cannot be foretold from a sample
 
 
 class Relation:
@@ -22,14 +22,14 @@ class Relation:
 
     def __init__(self, a: Profile, b: Profile) -> None:
         self.a, self.b = a, b
-        both = [(str(x), str(y)) for x, y in zip(a.cells, b.cells) if isinstance(x, str | int | float) and isinstance(y, str | int | float)]
-        self.rows = both[:ROWS]
+        cells = list(zip(a.cells, b.cells))[:COMPARED]
+        self.both = [i for i, (x, y) in enumerate(cells) if isinstance(x, str | int | float) and isinstance(y, str | int | float)]
+        self.rows = [(str(a.cells[i]), str(b.cells[i])) for i in self.both]
 
     @cached_property
     def ratio(self) -> float:
-        """Median of words in b for each word in a; characters where a script has no spaces."""
-        pairs = [(len(x), len(y)) for x, y in self.rows]
-        return statistics.median(y / max(1, x) for x, y in pairs) if pairs else 1.0
+        """Median of characters in b for each character in a."""
+        return statistics.median(len(y) / max(1, len(x)) for x, y in self.rows) if self.rows else 1.0
 
     @cached_property
     def shorter(self) -> float:
@@ -43,11 +43,8 @@ class Relation:
         return found / len(self.rows) if self.rows else 0.0
 
     @cached_property
-    def _content(self) -> list[tuple[set[str], set[str]]]:
-        return [
-            ({w for w in words(x) if len(w) > 3 or not w.isascii()}, {w for w in words(y) if len(w) > 3 or not w.isascii()})
-            for x, y in self.rows
-        ]
+    def _content(self) -> list[tuple[frozenset[str], frozenset[str]]]:
+        return [(_long(self.a.word_sets[i]), _long(self.b.word_sets[i])) for i in self.both]
 
     def _overlap(self, shift: int) -> float:
         pairs = self._content
@@ -67,43 +64,59 @@ class Relation:
     @cached_property
     def jaccard(self) -> float:
         """Mean words in common over words in either: 1 for copies, near 0.1 for free paraphrase."""
-        shares = [len(x & y) / len(x | y) for x, y in ((set(words(x)), set(words(y))) for x, y in self.rows) if x | y]
+        pairs = [(self.a.word_sets[i], self.b.word_sets[i]) for i in self.both]
+        shares = [len(x & y) / len(x | y) for x, y in pairs if x | y]
         return statistics.fmean(shares) if shares else 0.0
 
     @cached_property
     def languages_differ(self) -> bool:
         """Whether a and b are written in two languages: by name where both are known, else by hardly any shared function word."""
         left, right = self.a.language, self.b.language
-        alike = likeness(self.a.texts[:200], self.b.texts[:200])
+        if left[0] == right[0] and left[0]:
+            return False
+        alike = likeness(self.a.word_sets, self.b.word_sets)
         if left[0] and right[0] and min(left[1], right[1]) > 0.08:
-            return left[0] != right[0] and alike < 0.6
+            return alike < 0.6
         return left[0] != right[0] and alike < 0.15 and len(self.rows) >= 5
 
 
-def foretells(texts: Sequence[object], labels: Sequence[object]) -> float:
+def _long(found: frozenset[str]) -> frozenset[str]:
+    """Words of four letters and more, and all words in other scripts: those that carry content."""
+    return frozenset(word for word in found if len(word) > 3 or not word.isascii())
+
+
+def foretells(texts: Sequence[frozenset[str]], labels: Sequence[object]) -> float:
     """How well the words of a text foretell the label, 0-1: two-fold naive Bayes accuracy, above the commonest label's share.
 
     Of several columns that could be the label, the real one is the one the text speaks about.
     """
-    rows = [(frozenset(words(str(x))), str(y)) for x, y in zip(texts, labels) if x is not None and y is not None][:400]
-    if len(rows) < 8:
+    rows = [(found, str(label)) for found, label in zip(texts, labels) if found and label is not None]
+    common = {word for word, count in Counter(word for found, _ in rows for word in found).items() if 2 <= count <= len(rows) / 2}
+    rows = [(found & common, label) for found, label in rows]
+    counted = Counter(label for _, label in rows)
+    majority = max(counted.values(), default=0) / max(1, len(rows))
+    if len(rows) < 8 or len(counted) > MANY_LABELS or majority >= 1:
         return 0.0
-    majority = Counter(label for _, label in rows).most_common(1)[0][1] / len(rows)
     right = sum(_correct(rows[1 - half :: 2], rows[half::2]) for half in (0, 1))
-    return max(0.0, (right / len(rows) - majority) / (1 - majority)) if majority < 1 else 0.0
+    return max(0.0, (right / len(rows) - majority) / (1 - majority))
 
 
 def _correct(train: Sequence[tuple[frozenset[str], str]], test: Sequence[tuple[frozenset[str], str]]) -> int:
-    """Rows of `test` that a Bernoulli-free naive Bayes (presence of words, add-one) trained on `train` gets right."""
+    """Rows of `test` that naive Bayes (presence of words, add-one smoothing) trained on `train` gets right."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     sizes = Counter(label for _, label in train)
     for found, label in train:
         counts[label].update(found)
     known = {word for counter in counts.values() for word in counter}
-    scale = {label: math.log(counter.total() + len(known) + 1) for label, counter in counts.items()}
+    base = {label: math.log(counter.total() + len(known) + 1) for label, counter in counts.items()}
+    gains = {label: {word: math.log(count + 1) for word, count in counter.items()} for label, counter in counts.items()}
+    names = sorted(sizes)
     right = 0
     for found, label in test:
-        seen = [word for word in sorted(found) if word in known]
-        best = max(sorted(sizes), key=lambda y: math.log(sizes[y]) + sum(math.log(counts[y][w] + 1) - scale.get(y, 0.0) for w in seen))
-        right += best == label
+        seen = found & known
+        scores = []
+        for name in names:
+            gain = gains.get(name, {})
+            scores.append(math.log(sizes[name]) + sum(gain[word] for word in seen if word in gain) - len(seen) * base.get(name, 0.0))
+        right += names[scores.index(max(scores))] == label
     return right

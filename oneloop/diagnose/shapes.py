@@ -262,7 +262,9 @@ def answer_texts(value: Any) -> list[str] | None:
 
 def _answers_inside(answer: Profile, context: Profile) -> float:
     """The share of rows with an answer in which all of it stands in the passage and is a small part of it."""
-    if answer.kind not in ("text", "number", "object", "objects", "strings") or (answer.kind == "strings" and answer.words > 60):
+    if answer.kind not in ("text", "number", "object", "objects", "strings") or (
+        answer.kind in ("text", "number") and answer.variety < 0.15
+    ):
         return 0.0
     checked = inside = 0
     for found, passage in zip(map(answer_texts, answer.cells), context.cells):
