@@ -13,12 +13,12 @@ from typing import Any
 CALLS = ("write", "fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "truncate")
 
 
-def where(call: str, arguments: tuple[Any, ...]) -> str:
+def where(arguments: tuple[Any, ...], settings: dict[str, Any]) -> str:
     """The path that a call of `os` is about."""
-    first = arguments[0]
+    first, folder = arguments[0], settings.get("dir_fd")
     if isinstance(first, int):
         return os.readlink(f"/proc/self/fd/{first}")
-    return os.path.abspath(os.fsdecode(first))
+    return os.path.abspath(os.path.join(os.readlink(f"/proc/self/fd/{folder}") if folder is not None else "", os.fsdecode(first)))
 
 
 def count_calls(root: str, journal: str, kill_at: int = 0, half: bool = False, stop_signal: int = signal.SIGKILL) -> None:
@@ -33,8 +33,8 @@ def count_calls(root: str, journal: str, kill_at: int = 0, half: bool = False, s
     def watched(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **settings: Any) -> Any:
             nonlocal seen
-            path = where(name, arguments)
-            if not (path + "/").startswith(root.rstrip("/") + "/") and not settings.get("dir_fd"):
+            path = where(arguments, settings)
+            if not (path + "/").startswith(root.rstrip("/") + "/"):
                 return real[name](*arguments, **settings)
             seen += 1
             real["write"](handle, f"{seen} {name} {path}\n".encode())
