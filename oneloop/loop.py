@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from oneloop.parts import Parts, Plan
 
 
+FINE, NO_MEMORY, NOT_FINITE = 0, 1, 2  # how a process's passes went; all processes act on the highest
+
+
 @dataclass(frozen=True)
 class Step:
     """What one update did. `number` counts from 1; `loss` is the mean over the step's labels; `rows` are row ids."""
@@ -75,16 +78,22 @@ def gradients(parts: Parts, plan: Plan, batches: list[tuple[int, dict[str, Any]]
     """
     while True:
         parts.optimizer.zero_grad(set_to_none=True)
+        sums, code, problem = (0.0, 0.0), FINE, None
         try:
             sums = _accumulate(parts, plan, batches if batches is not None else parts.passes(plan))
-            break
+        except NotFinite as error:
+            code, problem = NOT_FINITE, error
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            del error
+            code = NO_MEMORY
+        code = parts.worst(code)
+        if code == NOT_FINITE:
+            raise problem or not_finite("the loss", float("nan"), parts, plan, None)
+        if code == FINE:
+            return parts.reduce(sums)
         batches = None
         halve(parts, plan)
-    return parts.reduce(sums)
 
 
 def _accumulate(parts: Parts, plan: Plan, batches: list[tuple[int, dict[str, Any]]]) -> tuple[float, float]:
@@ -122,7 +131,8 @@ def divide_and_clip(parts: Parts, plan: Plan, labels: float) -> float:
 
     found = [parameter.grad for parameter in parts.model.parameters() if parameter.grad is not None]
     if not found:
-        raise OneloopError("no weight of the model receives a gradient", expected="at least one trainable weight", fix="remove the setting that freezes the model")
+        what = "no weight of the model receives a gradient"
+        raise OneloopError(what, expected="at least one trainable weight", fix="remove the setting that freezes the model")
     parts.unscale()
     torch._foreach_div_(found, max(labels, 1e-12))
     norm = torch.nn.utils.get_total_norm(found)
@@ -147,14 +157,15 @@ def out_of_memory(error: RuntimeError) -> bool:
 def halve(parts: Parts, plan: Plan) -> None:
     """Halve `micro_tokens` for the rest of the run; OneloopError when one feature alone is too large."""
     longest = max(len(parts.features[i]["input_ids"]) for i in plan.features)
-    if parts.micro_tokens <= longest and len(plan.features) <= 1 or parts.micro_tokens < 2:
+    if (parts.micro_tokens <= longest and len(plan.features) <= 1) or parts.micro_tokens < 2:
         raise OneloopError(
             f"a single input of {longest} tokens does not fit into memory",
             where=f"step {plan.number}, rows {', '.join(plan.rows[:5])}",
             fix=f"--max-length {max(longest // 2, 16)}, or a smaller model",
         )
     parts.micro_tokens //= 2
-    parts.note(f"out of memory at step {plan.number}: forward passes of at most {parts.micro_tokens} tokens from now on; the step itself is unchanged")
+    now = f"forward passes of at most {parts.micro_tokens} tokens from now on; the step itself is unchanged"
+    parts.note(f"out of memory at step {plan.number}: {now}")
 
 
 def not_finite(what: str, value: float, parts: Parts, plan: Plan, batch: dict[str, Any] | None) -> NotFinite:

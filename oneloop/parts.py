@@ -9,9 +9,12 @@ see the same rows in the same order. Pass j of a step goes to process j mod P.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import pickle
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -120,17 +123,12 @@ class Parts:
             for plan in self.plans(start):
                 yield plan, self.built(plan)
             return
-        from torch.utils.data import DataLoader
-
         plans = list(self.plans(start))
-        loader = DataLoader(_Steps(self, plans), batch_size=None, num_workers=self.recipe.workers, timeout=WORKER_SECONDS)
-        batches = iter(loader)
-        for plan in plans:
-            try:
-                made_for, found = next(batches)
-            except RuntimeError as error:
-                raise worker_failed(self, plan, error) from error
-            yield plan, found if made_for == self.micro_tokens else None
+        light = replace(self, model=None, optimizer=None, scaler=None, note=_nothing)  # what a worker needs, and can be sent to it
+        with Workers(light, plans, self.recipe.workers) as workers:
+            for position, plan in enumerate(plans):
+                made_for, found = workers.take(position)
+                yield plan, found if made_for == self.micro_tokens else self.built(plan)
 
     def built(self, plan: Plan) -> list[tuple[int, Batch]]:
         """The passes of a step; a row that cannot be collated is named."""
@@ -150,7 +148,8 @@ class Parts:
             except Exception:
                 bad.append(self.row_name(self.features[position]["row"]))
         named = list(dict.fromkeys(bad)) or [f"step {plan.number}"]
-        return OneloopError(f"a row cannot be made into a batch: {type(error).__name__}: {error}", where=", ".join(named[:5]), fix="mend or remove the row")
+        what = f"a row cannot be made into a batch: {type(error).__name__}: {error}"
+        return OneloopError(what, where=", ".join(named[:5]), fix="mend or remove the row")
 
     def engine(self, poll: Callable[[], None] = lambda: None) -> Engine:
         """The model ready to evaluate, on this process."""
@@ -163,7 +162,10 @@ class Parts:
         """The batch with every tensor on the model's device."""
         if self.device == "cpu":
             return batch
-        return {key: self.to_device(value) if isinstance(value, dict) else value.to(self.device) if hasattr(value, "to") else value for key, value in batch.items()}
+        return {
+            key: self.to_device(value) if isinstance(value, dict) else value.to(self.device) if hasattr(value, "to") else value
+            for key, value in batch.items()
+        }
 
     def backward(self, loss: Any) -> None:
         """Add the gradients of a summed loss."""
@@ -181,6 +183,16 @@ class Parts:
         else:
             self.scaler.step(self.optimizer)
             self.scaler.update()
+
+    def worst(self, code: int) -> int:
+        """The highest of all processes' codes, so that they take the same turn."""
+        if self.world == 1:
+            return code
+        import torch.distributed as dist
+
+        codes: list[Any] = [None] * self.world
+        dist.all_gather_object(codes, code)
+        return int(max(codes))
 
     def reduce(self, sums: tuple[float, float]) -> tuple[float, float]:
         """Add gradients, losses and label counts over all processes, in place for the gradients."""
@@ -229,31 +241,96 @@ class Parts:
 
     def row_names(self, plan: Plan, batch: Batch | None) -> list[str]:
         """Names of the rows of a pass, or of the whole step when no pass is given or it does not say."""
-        positions = [int(row) for row in batch["rows"]] if batch is not None and "rows" in batch else [self.features[i]["row"] for i in plan.features]
+        if batch is not None and "rows" in batch:
+            positions = [int(row) for row in batch["rows"]]
+        else:
+            positions = [self.features[i]["row"] for i in plan.features]
         return [self.row_name(row) for row in dict.fromkeys(positions)]
 
 
-WORKER_SECONDS = 60  # a data worker that gives nothing for this long is stuck (collating a step takes milliseconds)
+def _nothing(text: str) -> None:
+    """Say nothing: only the run speaks."""
 
 
-class _Steps:
-    """A map from position in a list of plans to the batches of that step, for torch's DataLoader."""
-
-    def __init__(self, parts: Parts, plans: list[Plan]) -> None:
-        self.parts, self.plans = parts, plans
-
-    def __len__(self) -> int:
-        return len(self.plans)
-
-    def __getitem__(self, position: int) -> tuple[int, list[tuple[int, Batch]]]:
-        return self.parts.micro_tokens, self.parts.built(self.plans[position])
+WORKER_SECONDS = 60.0  # a data worker that gives nothing for this long is stuck (collating a step takes milliseconds)
+Made = tuple[int, "list[tuple[int, Batch]] | None"]  # the micro_tokens a step was cut for, and its batches
 
 
-def worker_failed(parts: Parts, plan: Plan, error: RuntimeError) -> OneloopError:
-    """The error for a data worker that died or hangs: names the worker's process and the rows it was to prepare."""
-    rows = parts.row_names(plan, None)
-    return OneloopError(
-        f"a data worker stopped: {str(error).splitlines()[0]}",
-        where=f"step {plan.number}, rows {', '.join(rows[:5])}" + (f" and {len(rows) - 5} more" if len(rows) > 5 else ""),
-        fix="run again with --workers 0 to see the row's own error",
-    )
+class Workers:
+    """Processes that build the batches of coming steps, each of them every n-th one; a full pipe makes them wait.
+
+    One that dies or hangs is named with the rows it was preparing. One that was stopped by SIGTERM, which reaches whole
+    process groups, is done without: the run itself has got the signal too and answers it.
+    """
+
+    def __init__(self, parts: Parts, plans: list[Plan], count: int) -> None:
+        import multiprocessing
+
+        fork = "fork" in multiprocessing.get_all_start_methods()
+        self.context: Any = multiprocessing.get_context("fork" if fork else "spawn")
+        self.parts, self.plans, self.count = parts, plans, count
+        self.processes: list[Any] = []
+        self.pipes: list[Any] = []
+
+    def __enter__(self) -> Workers:
+        for number in range(self.count):
+            mine, theirs = self.context.Pipe(duplex=False)
+            held = [*self.pipes, mine] if self.context.get_start_method() == "fork" else []
+            process = self.context.Process(target=_prepare, args=(self.parts, self.plans[number :: self.count], theirs, held), daemon=True)
+            process.start()
+            theirs.close()
+            self.processes.append(process)
+            self.pipes.append(mine)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process, pipe in zip(self.processes, self.pipes):
+            pipe.close()
+            process.kill()
+            process.join()
+
+    def take(self, position: int) -> Made:
+        """What the worker of a position has built; OneloopError when it cannot."""
+        from multiprocessing.connection import wait
+
+        process, pipe = self.processes[position % self.count], self.pipes[position % self.count]
+        ready = wait([pipe, process.sentinel], WORKER_SECONDS)
+        if pipe in ready or pipe.poll():
+            with contextlib.suppress(EOFError, ConnectionResetError):
+                made = pickle.loads(pipe.recv_bytes())
+                if isinstance(made, Exception):
+                    raise made
+                return made[0], made[1]
+        if not ready:
+            raise self.failed(position, f"gave nothing for {WORKER_SECONDS:.0f} s")
+        process.join()
+        if process.exitcode == -signal.SIGTERM:
+            return 0, None
+        ended = f"was killed by signal {-process.exitcode}" if process.exitcode < 0 else f"ended with exit code {process.exitcode}"
+        raise self.failed(position, ended)
+
+    def failed(self, position: int, what: str) -> OneloopError:
+        """The error for a worker that died or hangs."""
+        plan = self.plans[position]
+        rows = self.parts.row_names(plan, None)
+        return OneloopError(
+            f"data worker {self.processes[position % self.count].pid} {what} while it prepared step {plan.number}",
+            where="rows " + ", ".join(rows[:12]) + (f" and {len(rows) - 12} more" if len(rows) > 12 else ""),
+            expected="a batch",
+            fix="run the same command again to go on from the last checkpoint; --workers 0 shows a row's own error",
+        )
+
+
+def _prepare(parts: Parts, plans: list[Plan], pipe: Any, held: list[Any]) -> None:
+    """A worker's life: build the batches of its plans and send them. `held`: pipe ends of the parent that a fork copied."""
+    for end in held:
+        end.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with contextlib.suppress(BrokenPipeError):
+        for plan in plans:
+            try:
+                made: Any = parts.micro_tokens, parts.built(plan)
+            except OneloopError as error:
+                made = OneloopError(error.what, where=error.where, expected=error.expected, fix=error.fix)
+            pipe.send_bytes(pickle.dumps(made))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneloop.errors import DataError, Problem, RecipeError
+from oneloop.errors import DataError, OneloopError, Problem, RecipeError
 from oneloop.keyed import generator, key
 from oneloop.recipe import LEARNING_RATE, Recipe
 from oneloop.tasks import task_class
@@ -38,6 +38,7 @@ class Prepared:
     made: dict[str, Any] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
     cache: dict[str, list[Feature]] = field(default_factory=dict)
+    set_aside: int = 0  # rows with problems that `max_bad` let pass
 
     def features(self, split: str, parts: Parts) -> list[Feature]:
         """The features of a split, encoded once."""
@@ -71,7 +72,7 @@ def prepare(recipe: Recipe, note: Note) -> Prepared:
     problems: list[Problem] = []
     for split, table in tables.items():
         problems += add_split(prepared, split, table, note)
-    refuse(problems, found.max_bad, note)
+    prepared.set_aside = refuse(problems, found.max_bad, note)
     split_up(prepared, note)
     learn(prepared)
     return prepared
@@ -126,16 +127,20 @@ def add_split(prepared: Prepared, split: str, table: Table, note: Note) -> list[
     return problems
 
 
-def refuse(problems: Sequence[Problem], allowed: int, note: Note) -> None:
-    """DataError with every problem, unless at most `allowed` rows have one: those are set aside and named."""
+def refuse(problems: Sequence[Problem], allowed: int, note: Note, already: int = 0) -> int:
+    """DataError with every problem, unless at most `allowed` rows have one: those are set aside, named and counted.
+
+    already: rows that were set aside before.
+    """
     if not problems:
-        return
+        return 0
     bad = {(problem.file, problem.row) for problem in problems}
-    if len(bad) > allowed:
+    if len(bad) + already > allowed:
         rows = "1 row" if len(bad) == 1 else f"{len(bad)} rows"
-        raise DataError(f"{rows} cannot be used", problems, fix=f"mend them, or set them aside with --max-bad {len(bad)}")
+        raise DataError(f"{rows} cannot be used", problems, fix=f"mend them, or set them aside with --max-bad {len(bad) + already}")
     for problem in problems:
         note("set aside: " + problem.render())
+    return len(bad)
 
 
 def split_up(prepared: Prepared, note: Note) -> None:
@@ -196,10 +201,10 @@ def build(prepared: Prepared, note: Note) -> Parts:
     chosen = precision.resolve(recipe.precision, device)
     tokenizer = load.load_tokenizer(recipe.model)
     fit_length(prepared, tokenizer, recipe.model)
-    features = task.encode(prepared.rows["train"], tokenizer)
+    encode(prepared, tokenizer, note)
+    features = prepared.cache["train"]
     if not features:
         raise DataError("no training row has any text", expected="rows with text", fix="oneloop check shows what the file holds")
-    prepared.cache["train"] = features
     warn_language(recipe.model, prepared, note)
     torch.manual_seed(key(recipe.seed, "head"))
     loaded = load.load_model(task, recipe.model)
@@ -239,6 +244,41 @@ def build(prepared: Prepared, note: Note) -> Parts:
         new=loaded.new,
         note=note,
     )
+
+
+def encode(prepared: Prepared, tokenizer: Any, note: Note) -> None:
+    """Encode every split before anything is trained; rows that cannot be encoded are named, or set aside up to `max_bad`."""
+    problems: list[Problem] = []
+    for split, rows in prepared.rows.items():
+        try:
+            prepared.cache[split] = prepared.task.encode(rows, tokenizer)
+        except OneloopError:
+            raise
+        except Exception as error:
+            found = cannot_encode(prepared.task, rows, tokenizer)
+            if not found:
+                raise
+            note(f"encoding {split} failed: {type(error).__name__}: {error}")
+            problems += found
+    refuse(problems, prepared.recipe.max_bad, note, prepared.set_aside)
+    for split in [split for split in prepared.rows if split not in prepared.cache]:
+        bad = {(problem.file, problem.row) for problem in problems}
+        kept = [row for row in prepared.rows[split] if (row.get("file", ""), row["row"]) not in bad]
+        prepared.dropped[split] = prepared.dropped.get(split, 0) + len(prepared.rows[split]) - len(kept)
+        prepared.rows[split] = kept
+        prepared.cache[split] = prepared.task.encode(kept, tokenizer)
+
+
+def cannot_encode(task: Task, rows: Sequence[Row], tokenizer: Any) -> list[Problem]:
+    """A Problem for every row that raises when it is encoded alone."""
+    found = []
+    for row in rows:
+        try:
+            task.encode([row], tokenizer)
+        except Exception as error:
+            reason = f"it cannot be encoded: {type(error).__name__}: {error}"
+            found.append(Problem(reason, "mend or remove the row", file=row.get("file", ""), row=row["row"]))
+    return found
 
 
 def fit_length(prepared: Prepared, tokenizer: Any, model: str) -> None:
