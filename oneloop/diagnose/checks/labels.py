@@ -67,7 +67,7 @@ def _odd_values(rows: list[Row]) -> Iterator[Finding]:
             remedy = "write all labels in one way; a column may have slipped in these rows"
             yield about("mixed-labels", BIASES, odd, len(single), message, remedy, examples=[repr(row["label"]) for row in odd])
     if numeric and not other:
-        yield from _numbers(single)
+        yield from _numbers(numeric)
 
 
 def _is_number(text: str) -> bool:

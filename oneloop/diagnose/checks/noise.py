@@ -24,6 +24,8 @@ MOST_CELLS = 600_000  # rows × classes, which is what the time grows with
 FOLDS = 3
 SMALLEST = 30  # rows under which nothing is said
 PER_CLASS = 5  # examples a class needs
+CHANCE = 0.05  # how far above the most frequent label a model must come before it says anything about the labels
+SUSPECTS = 0.2  # share of suspect rows from which the model is more in doubt than the labels
 READ = 2_000  # characters of a text that are read
 
 
@@ -53,8 +55,15 @@ def label_errors(data: Data) -> Iterator[Finding]:
         return
     odds = out_of_fold([text[:READ] for _, text in found], labels)
     right = float((odds.argmax(1) == labels).mean())
+    most_frequent = float(np.bincount(labels).max() / len(labels))
+    if len(found) >= 10 * SMALLEST and right < most_frequent + CHANCE * (1 - most_frequent):
+        usual = f"always saying the most frequent one gives {most_frequent:.1%}"
+        message = f"a linear model on words agrees with {percent(right, 1)} of the labels; {usual}"
+        remedy = "check that labels and texts belong together (a shifted column?), and that this is the right column"
+        yield Finding("labels-unrelated", LOOK, message, remedy, len(found), right)
+        return
     suspects, how = suspicious(odds, labels)
-    if not len(suspects):
+    if not len(suspects) or len(suspects) > SUSPECTS * len(found):
         return
     rows = [found[i][0] for i in suspects]
     guesses = [names[int(odds[i].argmax())] for i in suspects]

@@ -28,6 +28,7 @@ from oneloop.diagnose.checks.finding import (
     shorten,
 )
 from oneloop.errors import did_you_mean
+from oneloop.read.roles import IDS
 from oneloop.tasks.base import Row
 
 SPEAKS, WORDS = 4, 3  # words from which equal texts without a target, and equal tagged rows, are a leak: `Exit.` and `2 .` repeat
@@ -205,23 +206,26 @@ def _contradictions(data: Data, found: Found) -> Iterator[Finding]:
 
 
 def repeated_ids(data: Data) -> Iterator[Finding]:
-    """Ids given to more than one row, within or across splits. Ids that are only row numbers are not looked at."""
-    seen: dict[str, Row] = {}
-    rows, partners = [], []
-    for row in data.all_rows:
-        if "id" not in row or str(row["id"]) == str(row.get("row")):
-            continue
-        name = str(row["id"])
-        if name in seen:
-            rows.append(row)
-            partners.append(seen[name])
-        else:
-            seen[name] = row
-    if rows:
-        message = "{count} rows ({share}) have an id that another row has too"
-        remedy = "give every row an id of its own; predictions are matched by it"
-        shown = [f"{row['id']}: {' '.join(map(str, (*brief(row), 'and', *brief(other))))}" for row, other in zip(rows, partners)]
-        yield about("duplicate-ids", LOOK, rows, len(data.all_rows), message, remedy, examples=shown, partners=partners)
+    """Ids given to more than one row of a split, in a column that is called so and otherwise tells the rows apart."""
+    for name, table in data.tables.items():
+        used = {column for column in data.mapped.values() if isinstance(column, str)}
+        for column in [column for column in table.columns if column.lower() in IDS and column not in used]:
+            values = [str(value) for value in table.column(column) if isinstance(value, str | int) and str(value).strip()]
+            counts = Counter(values)
+            if len(counts) == len(values) or len(counts) < 0.9 * len(values):
+                continue
+            first: dict[str, int] = {}
+            again = []
+            for i, value in enumerate(table.column(column)):
+                if counts.get(str(value), 0) > 1 and first.setdefault(str(value), i) != i:
+                    again.append((i, first[str(value)]))
+            told = [f"{table[i][column]}: rows {table.origin(j).row} and {table.origin(i).row}" for i, j in again]
+            message = f"{len(again):,} {name} rows have an id in {column} that an earlier row has too"
+            finding = Finding("duplicate-ids", LOOK, one(message) if len(again) == 1 else message, "give every row an id of its own")
+            finding.count, finding.share, finding.split, finding.examples = len(again), len(again) / len(table), name, told[:5]
+            finding.rows = [(at.file, at.row) for at in (table.origin(i) for i, _ in again)]
+            finding.partners = [(at.file, at.row) for at in (table.origin(j) for _, j in again)]
+            yield finding
 
 
 def shared_keys(data: Data) -> Iterator[Finding]:

@@ -1,0 +1,82 @@
+"""The known traps of the public sets: every one of them must be named. Skipped where the sets are absent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from oneloop.diagnose.check import Report, check
+
+DATA = Path(__file__).resolve().parents[2] / "../shared/data"
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the public sets are not here")
+
+
+def rows(report: Report, kind: str) -> set[tuple[str, int]]:
+    return {(Path(file).name, row) for finding in report.of(kind) for file, row in finding.rows}
+
+
+def test_wikigold_is_IOB1():
+    report = check(DATA / "bench/wikigold/all_iob1_original.conll")
+    assert report.verdict == "biases the score" and "iob1-tags" in {f.kind for f in report.findings}
+    other = check(DATA / "bench/wikigold/all_iob2.conll")
+    assert "iob1-tags" not in {f.kind for f in other.findings} and other.verdict == "worth a look"
+
+
+def test_sec_filings_has_a_sentence_of_641_words():
+    report = check(DATA / "bench/sec_filings")
+    assert rows(report, "lengths") == {("test.conll", 171)} and report.figures["tokens"]["max"] > 641
+
+
+def test_banking77_has_line_breaks_copies_and_overlaps():
+    report = check(DATA / "bench/banking77")
+    assert len(rows(report, "leaked-rows")) == 26 and len(rows(report, "duplicate-rows")) == 32
+    assert len(rows(report, "line-breaks")) == 13 and rows(report, "contradicting-labels")
+    assert not report.of("label-typos")
+
+
+def test_scitldr_has_five_papers_on_both_sides_and_several_references():
+    report = check(DATA / "bench/scitldr_a", "summarization", columns={"document": "source", "summary": "target"})
+    titles = [finding for finding in report.of("shared-keys") if finding.split == "test"]
+    assert [finding.count for finding in titles] == [5] and titles[0].numbers["column"] == "title"
+    known = rows(report, "leaked-rows") | rows(report, "near-leaked-rows") | rows(report, "shared-keys")
+    assert {row for file, row in known if file == "test.jsonl"} >= {row for _, row in titles[0].rows}
+    assert report.of("several-references")
+
+
+@pytest.mark.parametrize(("name", "count"), [("squad_v1.1", 1549), ("squad_v2.0", 933)])
+def test_squad_answers_that_stand_more_than_once(name, count):
+    folder = DATA / "bench" / name
+    report = check(folder / "dev-full.json")
+    ids = set(json.loads((folder / "ambiguous_start_ids.json").read_text()))
+    assert len(ids) == count == len(rows(report, "answer-repeated"))
+
+
+def test_tatoeba_repeats_sources_and_is_sorted():
+    report = check(DATA / "bench/tatoeba_en_fr/fra.txt", "translation", columns={"source": "0", "target": "1"})
+    kinds = {f.kind: f for f in report.findings}
+    assert kinds["repeated-inputs"].severity == "biases" and kinds["repeated-inputs"].count > 40_000
+    assert "length" in kinds["sorted-rows"].message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "quick/seq_cls/snips_intents",
+        "quick/token_cls/snips_slots",
+        "quick/token_cls/wikigold",
+        "quick/qa/squad_v1",
+        "quick/qa/squad_v2",
+        "quick/summarization/scitldr",
+        "quick/translation/en-de",
+        "quick/lm/infantry_drill_1911",
+        "quick/lm/tiny_shakespeare",
+        "quick/retrieval/squad_passages",
+        "bench/bc5cdr",
+    ],
+)
+def test_G8_clean_sets_block_nothing_and_bias_nothing_untrue(name):
+    report = check(DATA / name)
+    assert not [f for f in report.findings if f.severity == "blocks"], report.render()
+    assert {f.kind for f in report.findings if f.severity == "biases"} <= {"leaked-rows", "contradicting-labels"}, report.render()
