@@ -8,7 +8,9 @@ The module can itself be called: `oneloop.demo("question-answering")`.
 
 from __future__ import annotations
 
+import re
 import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from oneloop.run import Result
 
 Say = Callable[[str], None]
-SHOWN = 8  # predictions of one text that are shown
+SHOWN = 12  # predictions of one text that are shown
+WIDTH = 116  # characters of a line
 EXCERPT = 90  # characters of a text that are shown
 
 
@@ -196,8 +199,13 @@ def _where(result: Result, line: Say) -> None:
 
 
 def _indented(text: str) -> str:
-    """Every line of a text, three spaces to the right."""
-    return "\n".join("   " + part if part else "" for part in text.splitlines())
+    """Every line of a text three spaces to the right; long ones are broken, and go on under their own beginning."""
+    lines = []
+    for part in text.splitlines():
+        name = re.match(r"  \w[\w ]{14} (?=\S)", part)
+        under = " " * (len(part) - len(part.lstrip()) + 3) if name is None else " " * (len(name.group()) + 3)
+        lines += textwrap.wrap(part, WIDTH, initial_indent="   ", subsequent_indent=under, break_long_words=False) or [""]
+    return "\n".join(lines)
 
 
 def _short(text: str, size: int) -> str:
