@@ -66,7 +66,7 @@ def columns_for(task: type[Task], names: Sequence[str], found: Sequence[Profile]
     best = next((candidate for candidate in every if fits(candidate, task)), None)
     mapped = fitted(best.columns, task) if best else {}
     own = _already_named(names, task)
-    if mapped and all(role == column for role, column in mapped.items()):
+    if mapped and (all(role == column for role, column in mapped.items()) or own.items() <= mapped.items()):
         return mapped
     if own and not _swapped(own, mapped):
         return own

@@ -51,7 +51,8 @@ def labelled(profiles: Sequence[Profile]) -> Iterator[Candidate]:
     text = _text_of(texts)
     pair = _pair(text, [p for p in texts if p is not text])
     if pair is not None:
-        text, pair = (text, pair) if profiles.index(text) < profiles.index(pair) else (pair, text)
+        first, second = sorted((text, pair), key=lambda p: (sounds_like(p.name, "text_pair"), profiles.index(p)))
+        text, pair = first, second
     chosen = {"text": text.name} | ({"text_pair": pair.name} if pair else {})
     rest = [p for p in profiles if p is not text and p is not pair]
     for finder in (_one_hot, _several, _single, _graded):
@@ -94,18 +95,34 @@ def _combined(text: Profile, pair: Profile | None) -> list[frozenset[str]]:
 
 def _single(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
     """One label a row: few short values; the column the text foretells best, or that is called so."""
-    able = [p for p in rest if p.few and not bookkeeping(p) and p.filled > 0.3]
+    able = [p for p in rest if (p.few or _many_classes(p)) and not bookkeeping(p) and p.filled > 0.3]
     words = _combined(text, pair)
     for column in able:
-        told = foretells(words, column.cells) if len(able) > 1 else 0.3
+        told = foretells(words, column.cells) if len(able) > 1 or _beside(column) else 0.3
         texty = 0.03 if column.kind == "text" and not column.codes else 0.0
         score = 0.72 + 0.12 * told + texty + 0.12 * sounds_like(column.name, "label") + 0.002 * rest.index(column)
-        score -= 0.12 * (sounds_like(column.name, "title") and not sounds_like(column.name, "label"))
+        score -= 0.3 * (1 - min(1.0, 2 * told)) * _beside(column) + 0.08 * (not column.few) + 0.1 * (text.code > 0.5)
         values = sorted({text.strip() for text in column.texts})
         why = (
             f"column {column.name} gives each text one of {len(values)} values ({', '.join(values[:4])}{', …' if len(values) > 4 else ''})"
         )
         yield Candidate("text label", chosen | {"label": column.name}, score, [why])
+
+
+def _many_classes(profile: Profile) -> bool:
+    """Short values of which most occur once in a small sample, as with dozens of classes: one word each, or called a label."""
+    if profile.kind != "text" or profile.codes or profile.dates or profile.links or profile.distinct < 2 or profile.variety > 0.97:
+        return False
+    return (profile.words <= 1.2 and profile.variety <= 0.9) or (sounds_like(profile.name, "label") > 0 and profile.words <= 4)
+
+
+def _beside(column: Profile) -> bool:
+    """Whether the column tells of the text's circumstances (who wrote it, where, how long it is) by its name or as names do."""
+    if sounds_like(column.name, "label"):
+        return False
+    return sounds_like(column.name, "metadata") + sounds_like(column.name, "title") > 0 or (
+        column.kind == "text" and column.words > 1.5 and namelike(column)
+    )
 
 
 def _graded(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
@@ -114,7 +131,10 @@ def _graded(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: S
         graded = column.kind == "number" and column.distinct >= 3 and not column.few and column.filled > 0.3
         if not graded or (column.identifies and not _bounded(column)):
             continue
-        score = 0.70 + (0.05 if not column.whole else 0.0) + 0.12 * sounds_like(column.name, "score") + 0.03 * _bounded(column)
+        called = sounds_like(column.name, "score")
+        counts = column.whole and not _bounded(column) and not called
+        score = 0.70 + (0.05 if not column.whole else 0.0) + 0.12 * called + 0.03 * _bounded(column) - 0.28 * counts
+        score -= 0.3 * _beside(column) * (not called)
         low, high = min(column.numbers), max(column.numbers)
         yield Candidate(
             "text score",

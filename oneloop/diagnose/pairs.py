@@ -41,7 +41,13 @@ def paired(profiles: Sequence[Profile]) -> Iterator[Candidate]:
 def _parallel(relation: Relation) -> Iterator[Candidate]:
     """Two languages; of the two orders the one that names or columns suggest comes first."""
     a, b = relation.a, relation.b
-    if not relation.languages_differ or a.code > 0.5 or b.code > 0.5 or not 0.2 < relation.ratio < 5:
+    if (
+        not relation.languages_differ
+        or max(a.share(_structured), b.share(_structured)) > 0.5
+        or a.code > 0.5
+        or b.code > 0.5
+        or not 0.2 < relation.ratio < 5
+    ):
         return
     left, right = (p.language[0] or f"the language of {p.name}" for p in (a, b))
     why = f"columns {a.name} and {b.name} hold texts of like length in two languages ({left}, {right})"
@@ -84,14 +90,15 @@ def _asked(relation: Relation) -> Iterator[Candidate]:
 def _instructed(relation: Relation) -> Iterator[Candidate]:
     """a tells what to write and b is what was written: instructions, data or comments turned into text or code."""
     a, b = relation.a, relation.b
-    if relation.languages_differ and b.code < 0.5:
+    data = a.share(_structured)
+    if relation.languages_differ and b.code < 0.5 and data < 0.6:
         return
     told = a.share(_instructs)
     called = sounds_like(a.name, "prompt") + sounds_like(b.name, "completion")
     writes_code = b.code > 0.5 and a.code < 0.5
-    if not (told > 0.3 or called == 2 or writes_code or a.share(_structured) > 0.6):
+    if not (told > 0.3 or called == 2 or writes_code or data > 0.6):
         return
-    score = 0.60 + 0.25 * told + 0.12 * called / 2 + 0.3 * writes_code + 0.2 * a.share(_structured)
+    score = 0.60 + 0.25 * told + 0.12 * called / 2 + 0.3 * writes_code + 0.25 * data
     why = f"column {a.name} says what to write and column {b.name} is what was written"
     yield Candidate("prompt completion", {"prompt": a.name, "completion": b.name}, min(0.95, score), [why])
 
@@ -135,7 +142,8 @@ def _triplets(prose: Sequence[Profile]) -> Iterator[Candidate]:
         alike = 0.5 < Relation(good, bad).ratio < 2
         if alike and not near.languages_differ and (called == 2 or near.lift > far.lift + 0.08) and (called or near.lift > 0.12):
             columns = {"anchor": a.name, "positive": good.name, "negative": bad.name}
-            score = 0.78 + 0.2 * min(0.4, near.lift - far.lift) + 0.06 * called
+            pool, other = (len(set(bad.texts) & set(column.texts)) for column in (good, a))
+            score = 0.78 + 0.2 * min(0.4, near.lift - far.lift) + 0.06 * called + 0.05 * (pool > other) - 0.05 * (pool < other)
             why = f"column {good.name} speaks of the same as column {a.name}, column {bad.name} does not"
             yield Candidate("anchor positive", columns, score, [why])
 
@@ -149,7 +157,7 @@ def _instruction_rows(prose: Sequence[Profile]) -> Iterator[Candidate]:
         if (told > 0.4 or names == 3) and (sparse or names >= 2):
             columns = {"instruction": a.name, "input": b.name, "output": c.name}
             why = f"column {a.name} gives instructions, {b.name} what they are about, {c.name} the wanted output"
-            yield Candidate("instruction output", columns, 0.80 + 0.1 * told + 0.05 * names / 3, [why])
+            yield Candidate("instruction output", columns, 0.86 + 0.1 * told + 0.05 * names / 3, [why])
 
 
 def _preferred(prose: Sequence[Profile]) -> Iterator[Candidate]:
@@ -176,7 +184,7 @@ def _judged(profiles: Sequence[Profile], prose: Sequence[Profile]) -> Iterator[C
             repeated = query.variety < 0.6 and passage.variety > query.variety
             if (repeated or called > 1.5) and query.median_words < passage.median_words and query.median_words < 25:
                 columns = {"query": query.name, "passage": passage.name, "relevance": grade.name}
-                score = 0.74 + 0.12 * repeated + 0.08 * called
+                score = 0.74 + 0.20 * repeated + 0.08 * called
                 yield Candidate(
                     "query passage",
                     columns,
@@ -211,7 +219,7 @@ def bare(profiles: Sequence[Profile]) -> Iterator[Candidate]:
         written = [p for p in profiles if p.kind == "text" and not bookkeeping(p) and not p.codes and not p.few and not p.media]
     for column in written:
         size = min(1.0, column.median_words / 100)
-        score = 0.40 + 0.1 * size + NAMED * sounds_like(column.name, "text")
+        score = 0.40 + 0.1 * size + NAMED * sounds_like(column.name, "text") + 0.2 * (column.code > 0.5)
         alone = len([p for p in profiles if not bookkeeping(p)]) == 1
         yield Candidate(
             "text", {"text": column.name}, score + 0.05 * alone, [f"column {column.name} holds text and no column says what to predict"]

@@ -103,7 +103,7 @@ def number(value: Any) -> float:
     return float(value)
 
 
-@dataclass
+@dataclass(eq=False)
 class Profile:
     """The cells of column `name` in the sampled rows (`None` where empty), and what they have in common."""
 
