@@ -1,4 +1,4 @@
-"""One template process and one set of sample files for each file of tests."""
+"""One template process and one set of sample files for each session of tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.faults.harness import SEED, Bench, bench
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with bench(Path(tmp_path_factory.mktemp("faults"))) as found:
         yield found

@@ -5,9 +5,13 @@ The server (`server.py`) calls them by name; none of them touches a file of the 
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import signal
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 CALLS = ("write", "fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "truncate")
@@ -48,3 +52,206 @@ def count_calls(root: str, journal: str, kill_at: int = 0, half: bool = False, s
 
     for name in CALLS:
         setattr(os, name, watched(name))
+
+
+def wrapped(target: str, act: Callable[[int], None]) -> None:
+    """Call `act(n)` before the n-th call (from 1) of `package.module:name.name`."""
+    module_name, _, path = target.partition(":")
+    owner: Any = importlib.import_module(module_name)
+    *outer, name = path.split(".")
+    for part in outer:
+        owner = getattr(owner, part)
+    real, seen = getattr(owner, name), 0
+
+    @functools.wraps(real)
+    def call(*arguments: Any, **settings: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        act(seen)
+        return real(*arguments, **settings)
+
+    setattr(owner, name, call)
+
+
+def signal_at(target: str, nth: int = 1, number: int = signal.SIGTERM, times: int = 1) -> None:
+    """Send this process a signal when the n-th call of a function begins."""
+
+    def act(seen: int) -> None:
+        if seen == nth:
+            for _ in range(times):
+                os.kill(os.getpid(), number)
+                time.sleep(0.005)
+
+    wrapped(target, act)
+
+
+def raise_at(target: str, nth: int, error: str, text: str = "planted") -> None:
+    """Raise `module:Class` when the n-th call of a function begins."""
+
+    def act(seen: int) -> None:
+        if seen == nth:
+            module_name, _, name = error.partition(":")
+            raise getattr(importlib.import_module(module_name), name)(text)
+
+    wrapped(target, act)
+
+
+def pause_at(target: str, nth: int, flag: str, seconds: float = 60.0) -> None:
+    """Write the file `flag` when the n-th call of a function begins, and sleep."""
+
+    def act(seen: int) -> None:
+        if seen == nth:
+            Path(flag).write_text("here")
+            time.sleep(seconds)
+
+    wrapped(target, act)
+
+
+def worker_fault(row: int, kind: str, seconds: float | None = None) -> None:
+    """A data worker that dies (`exit`), hangs (`hang`) or raises (`raise`) while it collates a training row."""
+    from oneloop import parts
+    from oneloop.tasks.sequence_classification import SequenceClassification
+
+    if seconds is not None:
+        parts.WORKER_SECONDS = seconds
+    real = SequenceClassification.collate
+
+    def collate(self: Any, features: Any, tokenizer: Any) -> Any:
+        if any(feature["row"] == row for feature in features):
+            if kind == "exit":
+                os._exit(7)
+            if kind == "hang":
+                time.sleep(120)
+            if kind == "raise":
+                raise ValueError("planted poison")
+        return real(self, features, tokenizer)
+
+    SequenceClassification.collate = collate  # type: ignore[method-assign]
+
+
+def encode_fault(text: str) -> None:
+    """A row whose text contains `text` cannot be encoded."""
+    from oneloop.tasks.sequence_classification import SequenceClassification
+
+    real = SequenceClassification.encode
+
+    def encode(self: Any, rows: Any, tokenizer: Any) -> Any:
+        if any(text in row["text"] for row in rows):
+            raise ValueError("planted poison")
+        return real(self, rows, tokenizer)
+
+    SequenceClassification.encode = encode  # type: ignore[method-assign]
+
+
+def at_step(step: int, kind: str, value: str = "nan") -> None:
+    """From update `step` on: a loss or one gradient that is not finite, or (`memory`) no room for passes of many tokens.
+
+    For `memory`, `value` is the largest number of padded tokens that fits.
+    """
+    import torch
+
+    from oneloop import loop, parts
+    from oneloop.tasks.sequence_classification import SequenceClassification
+
+    now = 0
+    real_accumulate, real_backward = loop._accumulate, parts.Parts.backward
+    real_loss, real_forward = SequenceClassification.loss, SequenceClassification.forward
+
+    def accumulate(some: Any, plan: Any, batches: Any) -> Any:
+        nonlocal now
+        now = plan.number
+        return real_accumulate(some, plan, batches)
+
+    def loss(self: Any, outputs: Any, batch: Any) -> Any:
+        losses, counts = real_loss(self, outputs, batch)
+        return (losses * float(value), counts) if kind == "loss" and now == step and torch.is_grad_enabled() else (losses, counts)
+
+    def backward(self: Any, total: Any) -> None:
+        real_backward(self, total)
+        if kind == "gradient" and now == step:
+            next(p.grad for p in self.model.parameters() if p.grad is not None).view(-1)[0] = float(value)
+
+    def forward(self: Any, model: Any, batch: Any) -> Any:
+        if kind == "memory" and now >= step and torch.is_grad_enabled() and batch["inputs"]["input_ids"].numel() > int(value):
+            raise torch.OutOfMemoryError("planted: out of memory")
+        return real_forward(self, model, batch)
+
+    loop._accumulate = accumulate
+    SequenceClassification.loss = loss  # type: ignore[method-assign]
+    parts.Parts.backward = backward  # type: ignore[method-assign]
+    SequenceClassification.forward = forward  # type: ignore[method-assign]
+
+
+def random_masks() -> None:
+    """A task that hides words at random while it trains, as masked language modelling does."""
+    import torch
+
+    from oneloop.tasks.sequence_classification import SequenceClassification
+
+    real = SequenceClassification.forward
+
+    def forward(self: Any, model: Any, batch: Any) -> Any:
+        ids = batch["inputs"]["input_ids"]
+        if torch.is_grad_enabled():
+            hidden = torch.where(torch.rand(ids.shape) < 0.3, torch.full_like(ids, 4), ids)
+            batch = {**batch, "inputs": {**batch["inputs"], "input_ids": hidden}}
+        return real(self, model, batch)
+
+    SequenceClassification.forward = forward  # type: ignore[method-assign]
+
+
+def as_nobody() -> None:
+    """Give up root's right to write everywhere."""
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def small_files(size: int) -> None:
+    """No file may be larger than `size` bytes, which is what a full disk looks like to a single write."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def clock(shift: float, jump: float) -> None:
+    """A wall clock that is `shift` seconds off and goes back by `jump` at every reading."""
+    real, readings = time.time, 0
+
+    def shifted() -> float:
+        nonlocal readings
+        readings += 1
+        return real() + shift - jump * readings
+
+    time.time = shifted
+
+
+def closed_pipe() -> None:
+    """Stdout is a pipe whose reader has left, as after `| head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.dup2(writer, 1)
+
+
+def lost_terminal(target: str, nth: int) -> None:
+    """Run on a terminal that goes away when the n-th call of a function begins."""
+    import fcntl
+    import termios
+
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    for number in (0, 1, 2):
+        os.dup2(slave, number)
+    os.close(slave)
+
+    def act(seen: int) -> None:
+        if seen == nth:
+            os.close(master)
+
+    wrapped(target, act)
+
+
+def two_renames() -> None:
+    """A file system that cannot swap two folders in one step."""
+    from oneloop import commit
+
+    commit._exchange = lambda first, second: False
