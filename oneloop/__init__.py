@@ -19,10 +19,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oneloop import diagnose as diagnose
+    from oneloop.demo import demo as demo
+    from oneloop.diagnose import diagnose as diagnose
+    from oneloop.diagnose.check import check as check
+    from oneloop.errors import OneloopError as OneloopError
+    from oneloop.measure.compare import compare as compare
     from oneloop.recipe import Recipe as Recipe
     from oneloop.recipe import load_recipe as load_recipe
     from oneloop.run import train as train
+    from oneloop.ship.predict import load as load
+    from oneloop.ship.report import report as report
 
 __version__ = "0.1.0"
 
