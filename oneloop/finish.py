@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oneloop import __version__, checkpoint, commit, fingerprint
-from oneloop.measure.evaluate import Evaluation, evaluate_rows, predict_rows, scored
+from oneloop.measure.evaluate import Evaluation, evaluate_rows, predict_rows
 from oneloop.measure.interval import interval
 from oneloop.measure.signature import signature
 
@@ -210,8 +210,8 @@ def reload_check(run: Run, found: Evaluation) -> str:
     differing = sum(first != second for first, second in zip(found.predictions, predictions))
     if differing == 0:
         return "identical"
-    score = (again or scored(model.task, rows, [], found.outputs, predictions)).statistics.metrics().get(run.task.metric, float("nan"))
-    was = found.statistics.metrics(range(len(rows)))[run.task.metric]
+    score = model.task.score(predictions, rows).metrics()[run.task.metric]
+    was = run.task.score(found.predictions[: len(rows)], rows).metrics()[run.task.metric]
     tolerance = TOLERANCE[run.parts.precision]
     verdict = "within tolerance" if abs(score - was) <= tolerance * max(abs(was), 1.0) else "DIFFERENT"
     text = f"{verdict}: {differing} of {len(rows)} rows differ, {run.task.metric} {was:.6f} → {score:.6f} ({run.parts.precision})"

@@ -157,6 +157,12 @@ def out_of_memory(error: RuntimeError) -> bool:
 def halve(parts: Parts, plan: Plan) -> None:
     """Halve `micro_tokens` for the rest of the run; OneloopError when one feature alone is too large."""
     longest = max(len(parts.features[i]["input_ids"]) for i in plan.features)
+    if parts.task.whole_steps:
+        raise OneloopError(
+            f"a step of {len(plan.rows)} rows does not fit into memory, and this task compares all rows of a step with each other",
+            where=f"step {plan.number}",
+            fix=f"--batch-rows {max(len(plan.rows) // 2, 2)}, or a shorter --max-length",
+        )
     if (parts.micro_tokens <= longest and len(plan.features) <= 1) or parts.micro_tokens < 2:
         raise OneloopError(
             f"a single input of {longest} tokens does not fit into memory",

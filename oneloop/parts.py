@@ -62,27 +62,35 @@ class Parts:
 
     # ---- the plan ------------------------------------------------------------------------------
     @cached_property
-    def features_of(self) -> list[list[int]]:
-        """For each training row the positions of its features; rows without any are left out of the plan."""
-        found: list[list[int]] = [[] for _ in self.rows]
+    def units(self) -> list[list[int]]:
+        """What the plan shuffles, as positions of features: all windows of a row, or one block packed from several rows.
+        Rows without a feature are left out."""
+        found: dict[tuple[str, int], list[int]] = {}
         for position, feature in enumerate(self.features):
-            found[feature["row"]].append(position)
-        return found
-
-    @cached_property
-    def planned_rows(self) -> list[int]:
-        """Positions of the rows that have features."""
-        return [row for row, features in enumerate(self.features_of) if features]
+            found.setdefault(("block", position) if "rows" in feature else ("row", feature["row"]), []).append(position)
+        return list(found.values())
 
     @cached_property
     def sizes(self) -> list[int]:
-        """Tokens of each planned row, over all its windows."""
-        return [sum(len(self.features[i]["input_ids"]) for i in self.features_of[row]) for row in self.planned_rows]
+        """Tokens of each unit."""
+        return [sum(self.task.size(self.features[i]) for i in unit) for unit in self.units]
+
+    @cached_property
+    def units_per_step(self) -> int:
+        """`batch_rows` units, or as many as hold that many tokens on average where the task counts tokens."""
+        if not self.task.counts_tokens:
+            return self.recipe.batch_rows
+        return max(1, round(self.recipe.batch_rows * len(self.units) / max(1, sum(self.sizes))))
 
     @property
     def steps_per_epoch(self) -> int:
         """Updates in one pass over the training rows."""
-        return max(1, math.ceil(len(self.planned_rows) / self.recipe.batch_rows))
+        return max(1, math.ceil(len(self.units) / self.units_per_step))
+
+    def rows_of(self, position: int) -> list[int]:
+        """Positions of the rows that a feature was made from."""
+        feature = self.features[position]
+        return list(feature["rows"]) if "rows" in feature else [feature["row"]]
 
     @property
     def total_steps(self) -> int:
@@ -92,16 +100,16 @@ class Parts:
     def plans(self, start: int = 0) -> Iterator[Plan]:
         """The steps after update `start`, in order."""
         for epoch in range(start // self.steps_per_epoch, math.ceil(self.total_steps / self.steps_per_epoch)):
-            steps = keyed.order(self.sizes, seed=self.recipe.seed, epoch=epoch, batch_rows=self.recipe.batch_rows)
+            steps = keyed.order(self.sizes, seed=self.recipe.seed, epoch=epoch, batch_rows=self.units_per_step)
             for position, chosen in enumerate(steps):
                 number = epoch * self.steps_per_epoch + position + 1
                 if start < number <= self.total_steps:
-                    rows = [self.planned_rows[i] for i in chosen]
+                    features = tuple(i for unit in chosen for i in self.units[unit])
                     yield Plan(
                         number=number,
                         epoch=epoch,
-                        rows=tuple(str(self.rows[row]["id"]) for row in rows),
-                        features=tuple(i for row in rows for i in self.features_of[row]),
+                        rows=tuple(str(self.rows[row]["id"]) for row in dict.fromkeys(row for i in features for row in self.rows_of(i))),
+                        features=features,
                         progress=number / self.steps_per_epoch,
                         ends_epoch=position + 1 == len(steps) or number == self.total_steps,
                     )
@@ -109,13 +117,26 @@ class Parts:
     def passes(self, plan: Plan) -> list[tuple[int, Batch]]:
         """The forward passes of a step that fall to this process: (number within the step, collated batch)."""
         chosen = [self.features[i] for i in plan.features]
-        groups = [feature["row"] if self.task.whole_rows else position for position, feature in enumerate(chosen)]
-        cut = keyed.micro_batches([len(feature["input_ids"]) for feature in chosen], groups, self.micro_tokens)
-        return [(number, self.collated([chosen[i] for i in cut[number]])) for number in range(self.rank, len(cut), self.world)]
+        if self.task.whole_steps:
+            cut = [list(range(len(chosen)))]
+        else:
+            groups = [feature["row"] if self.task.whole_rows else position for position, feature in enumerate(chosen)]
+            cut = keyed.micro_batches([self.task.size(feature) for feature in chosen], groups, self.micro_tokens)
+        mine = range(self.rank, len(cut), self.world)
+        return [(number, self.collated([plan.features[i] for i in cut[number]], plan.epoch)) for number in mine]
 
-    def collated(self, features: Sequence[Feature]) -> Batch:
+    def collated(self, positions: Sequence[int], epoch: int) -> Batch:
         """One batch, with the positions of its rows under `rows` so that an error can name them."""
-        return {"rows": [feature["row"] for feature in features], **self.task.collate(features, self.tokenizer)}
+        batch = self.task.collate([self.drawn(position, epoch) for position in positions], self.tokenizer)
+        if "rows" not in batch or any("rows" in self.features[position] for position in positions):
+            batch["rows"] = [row for position in positions for row in self.rows_of(position)]
+        return batch
+
+    def drawn(self, position: int, epoch: int) -> Feature:
+        """A feature with its random part drawn, keyed by (seed, epoch, row, window)."""
+        feature = self.features[position]
+        row, window = self.rows[feature["row"]], feature.get("window", 0)
+        return self.task.draw(feature, keyed.key(self.recipe.seed, "draw", epoch, row["id"], window))
 
     def feed(self, start: int = 0) -> Iterator[tuple[Plan, list[tuple[int, Batch]] | None]]:
         """Plans with their batches, built here or ahead of time by `workers` processes."""

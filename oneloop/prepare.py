@@ -234,7 +234,7 @@ def build(prepared: Prepared, note: Note) -> Parts:
         model=model,
         optimizer=made,
         rows=prepared.rows["train"],
-        features=features,
+        features=task.pack(features),
         device=device,
         precision=chosen,
         rank=rank,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oneloop.keyed import micro_batches
+from oneloop.keyed import key, micro_batches
 from oneloop.measure.statistics import Statistics, join
 
 if TYPE_CHECKING:
@@ -70,9 +70,11 @@ def run_features(task: Task, engine: Engine, features: Sequence[Feature], *, lab
 
     from oneloop.model.precision import autocast
 
+    if labelled:
+        features = [task.draw(feature, key("evaluation", *feature["input_ids"])) for feature in features]
     lengths = [len(feature["input_ids"]) for feature in features]
     groups = [feature["row"] if task.whole_rows else position for position, feature in enumerate(features)]
-    batches = micro_batches(lengths, groups, engine.batch_tokens)
+    batches = micro_batches([task.size(feature) for feature in features], groups, engine.batch_tokens)
     result = Outputs([{} for _ in features], np.full(len(features), np.nan), np.full(len(features), np.nan))
     engine.model.eval()
     with torch.inference_mode():
@@ -88,7 +90,7 @@ def run_features(task: Task, engine: Engine, features: Sequence[Feature], *, lab
                 result.losses[chosen], result.counts[chosen] = losses.cpu().numpy(), counts.cpu().numpy()
             with autocast(engine.precision, engine.device):
                 inferred = task.infer(engine.model, batch, outputs)
-            for position, output in zip(chosen, _cut(inferred, batch, [lengths[i] for i in chosen])):
+            for position, output in zip(chosen, _cut(inferred, batch, [lengths[i] for i in chosen], task.per_token)):
                 result.found[position] = output
     return _gathered(result, batches, engine)
 
@@ -97,22 +99,26 @@ def _moved(batch: dict[str, Any], device: str) -> dict[str, Any]:
     """The batch with every tensor on `device`."""
     if device == "cpu":
         return batch
-    return {key: _moved(value, device) if isinstance(value, dict) else value.to(device) if hasattr(value, "to") else value for key, value in batch.items()}
+    return {
+        name: _moved(value, device) if isinstance(value, dict) else value.to(device) if hasattr(value, "to") else value
+        for name, value in batch.items()
+    }
 
 
-def _cut(outputs: dict[str, Any], batch: dict[str, Any], lengths: list[int]) -> list[dict[str, np.ndarray]]:
-    """One dict of arrays per feature; an axis as long as the padded input is cut to the feature's own tokens."""
+def _cut(outputs: dict[str, Any], batch: dict[str, Any], lengths: list[int], per_token: Sequence[str]) -> list[dict[str, np.ndarray]]:
+    """One dict of arrays per feature; outputs with a value per token are cut to the feature's own tokens."""
     import torch
 
     mask = batch["inputs"].get("attention_mask")
-    width = batch["inputs"]["input_ids"].shape[1] if "input_ids" in batch["inputs"] else -1
-    arrays = {name: (value.float() if value.is_floating_point() else value).cpu() for name, value in outputs.items() if isinstance(value, torch.Tensor)}
+    tensors = {name: value for name, value in outputs.items() if isinstance(value, torch.Tensor)}
+    arrays = {name: (value.float() if value.is_floating_point() else value).cpu() for name, value in tensors.items()}
     starts = [0] * len(lengths)
     if mask is not None and mask.ndim == 2:
         starts = mask.argmax(dim=1).tolist()  # left padding: the first real token
     found = []
     for i, (start, length) in enumerate(zip(starts, lengths)):
-        found.append({name: (value[i, start : start + length] if value.ndim > 1 and value.shape[1] == width else value[i]).numpy().copy() for name, value in arrays.items()})
+        own = {name: value[i, start : start + length] if name in per_token else value[i] for name, value in arrays.items()}
+        found.append({name: value.numpy().copy() for name, value in own.items()})
     return found
 
 
@@ -143,12 +149,12 @@ def predict_rows(task: Task, engine: Engine, rows: Sequence[Row]) -> list[Predic
     """One prediction per row, in order; nothing is scored. Rows are encoded and decoded in blocks of bounded size."""
     if task.decode_together:
         features = task.encode(rows, engine.tokenizer)
-        return task.decode(run_features(task, engine, features, labelled=False).found, features, rows)
+        return task.decode(run_features(task, engine, features, labelled=False).found, features, rows, engine.tokenizer)
     predictions: list[Prediction] = []
     for start in range(0, len(rows), ROWS_AT_ONCE):
         block = rows[start : start + ROWS_AT_ONCE]
         features = task.encode(block, engine.tokenizer)
-        predictions.extend(task.decode(run_features(task, engine, features, labelled=False).found, features, block))
+        predictions.extend(task.decode(run_features(task, engine, features, labelled=False).found, features, block, engine.tokenizer))
     return predictions
 
 
@@ -156,7 +162,7 @@ def evaluate_rows(task: Task, engine: Engine, rows: Sequence[Row], features: lis
     """Score a model on labelled rows: losses, predictions, statistics."""
     features = task.encode(rows, engine.tokenizer) if features is None else features
     outputs = run_features(task, engine, features, labelled=True)
-    predictions = task.decode(outputs.found, features, rows)
+    predictions = task.decode(outputs.found, features, rows, engine.tokenizer)
     return scored(task, rows, features, outputs, predictions)
 
 

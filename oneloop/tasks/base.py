@@ -90,6 +90,9 @@ class Task:
     defaults: ClassVar[dict[str, Any]] = {}  # recipe defaults that differ for this task
     row_metrics: ClassVar[tuple[str, ...]] = ()  # metrics that mean something for a single row
     whole_rows: ClassVar[bool] = False  # the windows of a row must share a micro-batch
+    whole_steps: ClassVar[bool] = False  # the loss compares the rows of a step: it is one forward pass, whatever its size
+    counts_tokens: ClassVar[bool] = False  # `batch_rows` counts tokens (language models)
+    per_token: ClassVar[tuple[str, ...]] = ()  # outputs with one value for each input token; cut to a feature's own length
     decode_together: ClassVar[bool] = False  # decode needs all rows at once (ranking)
     reload_rows: ClassVar[int | None] = None  # rows of the reload check; None: all
 
@@ -133,6 +136,21 @@ class Task:
         a row follow each other. `tokens` counts the row's tokens this feature adds, `cut` those that were dropped."""
         raise TypeError(f"{type(self).__name__} does not say how to encode")
 
+    def pack(self, features: Sequence[Feature]) -> list[Feature]:
+        """The training features as they are trained: as they are, or joined into blocks. A block of several rows names
+        them all under `rows`, the first of them also under `row`. Evaluation and prediction never pack."""
+        return list(features)
+
+    def draw(self, feature: Feature, number: int) -> Feature:
+        """The feature with its random part drawn (masks, noise), as a function of `number` alone.
+        In training `number` is another one for each (seed, epoch, row, window); in evaluation it follows from the feature's
+        ids, so that every evaluation of a row draws the same. Prediction draws nothing."""
+        return feature
+
+    def size(self, feature: Feature) -> int:
+        """How long a feature is where a step is cut into passes and like lengths are put together."""
+        return len(feature["input_ids"])
+
     # ---- verb 2: features to a batch ----------------------------------------------------------
     def collate(self, features: Sequence[Feature], tokenizer: Any) -> Batch:
         """Pad features into {"inputs": {...(B, T)}, "labels": (B,) or (B, T)}; labels only when all features have them."""
@@ -154,12 +172,16 @@ class Task:
         return cross_entropy(outputs["logits"], batch["labels"])
 
     def infer(self, model: Any, batch: Batch, outputs: dict[str, torch.Tensor] | None) -> dict[str, torch.Tensor]:
-        """What `decode` needs, (B, …) each. `outputs` are those of `forward` where it ran; generating tasks ignore them."""
+        """What `decode` needs, (B, …) each. `outputs` are those of `forward` where it ran; generating tasks ignore them.
+        Return little: logits over a vocabulary are held for every row until they are decoded."""
         return self.forward(model, batch) if outputs is None else outputs
 
     # ---- verb 3: back to what a person asked for ----------------------------------------------
-    def decode(self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row]) -> list[Prediction]:
-        """One prediction for each row from the outputs of its features (cut to each feature's own length)."""
+    def decode(
+        self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row], tokenizer: Any = None
+    ) -> list[Prediction]:
+        """One prediction for each row from the outputs of its features (those `per_token` cut to each feature's own length).
+        tokenizer: for outputs that are ids. A row without a feature still gets a prediction."""
         raise TypeError(f"{type(self).__name__} does not say how to decode")
 
     # ---- verb 4: statistics per row -----------------------------------------------------------

@@ -74,6 +74,7 @@ class QuestionAnswering(Task):
     }
     defaults = {"max_length": 384, "stride": 128, "learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 2.0}
     row_metrics = ("exact_match", "f1")
+    per_token = ("start_logits", "end_logits")
 
     # ---- learned from the rows ------------------------------------------------------------------
     def learn(self, rows: Sequence[Row]) -> None:
@@ -131,7 +132,9 @@ class QuestionAnswering(Task):
         return (start + end) / 2, count
 
     # ---- spans, thresholds, scores -------------------------------------------------------------------
-    def decode(self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row]) -> list[Prediction]:
+    def decode(
+        self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row], tokenizer: Any = None
+    ) -> list[Prediction]:
         """The best span over all windows of each row; "" where "no answer" scores more than the threshold above it."""
         from oneloop.encode.answers import best_answers, no_answer_scores
 

@@ -199,7 +199,9 @@ class SequenceClassification(Task):
         return found * batch["first"], counts * batch["first"]
 
     # ---- labels, scores -------------------------------------------------------------------------
-    def decode(self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row]) -> list[Prediction]:
+    def decode(
+        self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row], tokenizer: Any = None
+    ) -> list[Prediction]:
         """One prediction per row; "cut" and "flag" where something was not read."""
         predictions: list[Prediction] = [{} for _ in rows]
         for feature, output in zip(features, outputs):

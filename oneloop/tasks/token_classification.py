@@ -72,6 +72,7 @@ class TokenClassification(Task):
     }
     defaults = {"learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 6.0}
     row_metrics = ("accuracy", "f1")
+    per_token = ("logits",)
 
     def __init__(self, settings: dict[str, Any] | None = None, facts: dict[str, Any] | None = None) -> None:
         super().__init__(settings, facts)
@@ -153,7 +154,9 @@ class TokenClassification(Task):
         return window_words(words, ids, later, tokenizer, self.settings.get("max_length"), self.settings.get("stride"))
 
     # ---- tags and spans -----------------------------------------------------------------------------
-    def decode(self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row]) -> list[Prediction]:
+    def decode(
+        self, outputs: Sequence[dict[str, np.ndarray]], features: Sequence[Feature], rows: Sequence[Row], tokenizer: Any = None
+    ) -> list[Prediction]:
         """One prediction per row: a tag for every word, and the entities with their mean word score."""
         from oneloop.encode.marked import words_of
         from oneloop.encode.viterbi import best_tags, may_follow
