@@ -141,9 +141,8 @@ def check(
     tables = _read(path, report)
     if not tables:
         return report
-    report.task = report.task or _task_of(tables)
+    report.task = report.task or _task_of(tables, report)
     if report.task is None:
-        _unknown(report, tables)
         return report
     chosen = task_class(report.task)()
     data = _role_rows(tables, chosen, columns, report)
@@ -153,8 +152,12 @@ def check(
     _lengths(data, report, max_length)
     report.findings += _own_checks(chosen, data, report.findings)
     _figures(data, report)
-    if not set(data.target_roles) - set(data.input_roles) and {"tokens", "text", "question"} & data.roles and not _is_bare(chosen):
-        report.findings.append(_unlabelled(data, path))
+    if (
+        not set(data.target_roles) - set(data.input_roles)
+        and {"tokens", "text", "question"} & data.roles
+        and not (task and _is_bare(chosen))
+    ):
+        report.findings.append(_unlabelled(data, path, _is_bare(chosen)))
     report.findings.sort(key=lambda finding: ORDER.index(finding.severity))
     if fix is not None:
         from oneloop.diagnose.checks.fix import write_fixed
@@ -204,25 +207,18 @@ def _refused(error: OneloopError) -> Finding:
     )
 
 
-def _task_of(tables: Mapping[str, Any]) -> str | None:
-    """The task the first table's columns fit best."""
-    from oneloop.diagnose.columns import candidates, columns_of, tasks_for
-    from oneloop.diagnose.profile import profiles
+def _task_of(tables: Mapping[str, Any], report: Report) -> str | None:
+    """The task the training table is for; a finding, and None, where it is none of the tasks."""
+    from oneloop.diagnose import from_table
 
     table = tables.get(TRAIN) or next(iter(tables.values()))
-    for candidate in candidates(profiles(table, columns_of(table))):
-        named = tasks_for(candidate)
-        if named:
-            return named[0]
+    found = from_table(table)
+    if found.task:
+        return found.task
+    what = f"this looks like {found.kind}: {'; '.join(map(str, found.why))}" if found.none else "no task fits the columns"
+    remedy = found.instead or "name the task: oneloop check PATH --task …; oneloop tasks lists what rows each takes"
+    report.findings.append(Finding("no-task", BLOCKS, f"{what} ({', '.join(map(repr, table.columns[:12]))})", remedy))
     return None
-
-
-def _unknown(report: Report, tables: Mapping[str, Any]) -> None:
-    first = next(iter(tables.values()))
-    message = f"no task fits the columns {', '.join(map(repr, first.columns[:12]))}"
-    report.findings.append(
-        Finding("no-task", BLOCKS, message, "name it: oneloop check PATH --task …; oneloop tasks lists what rows each takes")
-    )
 
 
 def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any] | None, report: Report) -> Data:
@@ -231,7 +227,7 @@ def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any]
     from oneloop.read.roles import mixed_types, to_rows
 
     reference = TRAIN if TRAIN in tables else next(iter(tables))
-    mapped = dict(columns) if columns else map_columns(tables[reference], task.name)
+    mapped = {**map_columns(tables[reference], task.name), **(columns or {})}
     report.columns = mapped
     found: dict[str, list[Row]] = {}
     for name, table in tables.items():
@@ -318,17 +314,26 @@ def _histogram(counts: Sequence[int]) -> dict[str, int]:
     return {("0" if not bits else f"{1 << (bits - 1)}-{(1 << bits) - 1}"): found[bits] for bits in sorted(found)}
 
 
+def _is_prose(tables: Mapping[str, Any]) -> bool:
+    """Whether the files are plain texts, which nobody labels row by row."""
+    return all(table.format in ("txt", "text", "docx", "pdf", "html", "documents") for table in tables.values())
+
+
 def _is_bare(task: Task) -> bool:
     """Whether the task learns from bare text."""
     return any(column.role == "text" and column.target for column in task.columns)
 
 
-def _unlabelled(data: Data, path: Any) -> Finding:
+def _unlabelled(data: Data, path: Any, bare: bool) -> Finding:
+    """That there are no labels, and what can be done without; bare text may be meant for a language model."""
     rows = data.all_rows
     remedy = (
         "without labels: (1) zero-shot: describe each class in a sentence and let `oneloop search` match texts to them; (2) search: "
         f"`oneloop index {path}`; (3) label a few: `oneloop check {path} --label-sheet 200` writes the most telling rows to fill in"
     )
+    if bare:
+        message = "no row has a label: enough for a language model, nothing to learn for a classifier"
+        return about("no-labels-in-file", LOOK, rows, len(rows), message, "if classes are wanted, " + remedy)
     return about("no-labels-in-file", BLOCKS, rows, len(rows), "no row has a label: there is nothing to learn from yet", remedy)
 
 

@@ -172,7 +172,8 @@ class Copies:
         words: dict[str, int] = {}
         of_text = [words.setdefault(normalise(text[:READ]), len(words)) for text in texts]
         keys = list(words)
-        beside = [normalise(other[:READ]) for other in within] if within is not None else [""] * len(texts)
+        same = {other: normalise(other[:READ]) for other in set(within or ())}
+        beside = [same[other] for other in within] if within is not None else [""] * len(texts)
         numbers: dict[tuple[int, str], int] = {}
         ids = [numbers.setdefault(pair, len(numbers)) for pair in zip(of_text, beside)]
         members: dict[int, list[tuple[str, int]]] = {}

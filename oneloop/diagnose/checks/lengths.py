@@ -17,10 +17,12 @@ import numpy as np
 from oneloop.diagnose.checks.finding import LOOK, Data, Finding, about, as_text, percent
 from oneloop.keyed import generator
 from oneloop.model.names import MINILM_PACKAGE
+from oneloop.tasks.base import Row
 
 LIMITS = (128, 256, 384, 512)
 COUNTED = 20_000  # rows counted; more are sampled, which gives shares to about 0.7 points
 READ = 20_000  # characters of a text that are counted; longer ones are scaled up
+SPECIAL = 2  # tokens an encoder adds: one before, one after
 PER_WORD = 1.35  # tokens a word of English prose gives with a vocabulary of 30,000 word pieces, for the estimate
 UNKNOWN_WORDS = 0.01  # share of unknown tokens that is told
 
@@ -30,22 +32,20 @@ Count = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
 def lengths(data: Data, max_length: int | None = None) -> Iterator[Finding]:
     """Tokens of what a model reads, against the usual limits (and `max_length`)."""
     rows = data.all_rows
-    texts = [text for split in data.splits.values() for text in (as_text_of(row, data.input_roles) for row in split)]
-    picked = np.arange(len(texts))
-    if len(texts) > COUNTED:
-        picked = np.sort(generator("lengths", len(texts)).choice(len(texts), COUNTED, replace=False))
-    chosen = [texts[i] for i in picked]
-    if not any(chosen):
-        return
+    picked = np.arange(len(rows))
+    if len(rows) > COUNTED:
+        picked = np.sort(generator("lengths", len(rows)).choice(len(rows), COUNTED, replace=False))
     counted, how = counter()
-    tokens, unknown = counted(chosen)
+    tokens, unknown = _row_tokens([rows[i] for i in picked], data.input_roles, counted)
+    if not len(tokens) or tokens.max() <= SPECIAL:
+        return
     limits = sorted({*LIMITS, *([max_length] if max_length else [])})
     shares = {limit: float(np.mean(tokens > limit)) for limit in limits}
     lost = {limit: float(np.maximum(tokens - limit, 0).sum() / max(1, tokens.sum())) for limit in limits}
     told = "; ".join(
         f"{limit}: {percent(shares[limit], 1)} of the rows, {percent(lost[limit], 1)} of the tokens" for limit in limits if shares[limit]
     )
-    sampled = f", in a sample of {len(picked):,} of {len(texts):,} rows" if len(picked) < len(texts) else ""
+    sampled = f", in a sample of {len(picked):,} of {len(rows):,} rows" if len(picked) < len(rows) else ""
     middle, high, most = (int(value) for value in np.percentile(tokens, (50, 95, 100)))
     message = f"{middle} tokens in the median, {high} at 95 %, {most} at most ({how}{sampled})"
     message += f"; a limit would cut: {told}" if told else f"; no row is longer than {limits[0]}"
@@ -78,16 +78,23 @@ def _unknown(rows: Sequence[Any], picked: np.ndarray, tokens: np.ndarray, unknow
         yield about("unknown-tokens", LOOK, bad, len(picked), message, remedy)
 
 
-def as_text_of(row: Any, roles: Sequence[str]) -> str:
-    """What a model reads of a row; of chats every turn."""
-    parts = []
+def _row_tokens(rows: Sequence[Row], roles: Sequence[str], counted: Count) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens and unknown tokens of each row; a text that many rows share (a context) is counted once."""
+    tokens, unknown = np.full(len(rows), SPECIAL, np.int64), np.zeros(len(rows), np.int64)
     for role in roles:
-        value = row.get(role)
-        if role == "messages" and isinstance(value, list):
-            parts.append("\n".join(str(turn.get("content", "")) for turn in value if isinstance(turn, dict)))
-        elif value:
-            parts.append(as_text(value))
-    return "\n".join(parts)
+        place: dict[str, int] = {}
+        where = np.array([place.setdefault(_whole(row.get(role), role), len(place)) for row in rows], np.int64)
+        sizes, missing = counted(list(place))
+        tokens += sizes[where]
+        unknown += missing[where]
+    return tokens, unknown
+
+
+def _whole(value: Any, role: str) -> str:
+    """A role's value as text; of chats every turn."""
+    if role == "messages" and isinstance(value, list):
+        return "\n".join(str(turn.get("content", "")) for turn in value if isinstance(turn, dict))
+    return as_text(value)
 
 
 def counter() -> tuple[Count, str]:
@@ -108,7 +115,7 @@ def counter() -> tuple[Count, str]:
         sizes, missing = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
         for start in range(0, len(texts), 500):
             part = [text[:READ].encode("utf-8", "replace").decode() for text in texts[start : start + 500]]
-            for i, encoding in enumerate(tokenizer.encode_batch_fast(part, add_special_tokens=True), start):
+            for i, encoding in enumerate(tokenizer.encode_batch_fast(part, add_special_tokens=False), start):
                 scale = max(1.0, len(texts[i]) / READ)
                 sizes[i] = round(len(encoding) * scale)
                 missing[i] = encoding.ids.count(unknown)
@@ -127,8 +134,8 @@ def _tokenizer_file() -> Path | None:
 
 
 def _estimated(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Words × PER_WORD, or characters / 2 for scripts without spaces, whichever is more; two special tokens."""
+    """Words × PER_WORD, or characters / 2 for scripts without spaces, whichever is more."""
     counts = [
         max(len(text.split()) * PER_WORD, len(text) / 2 if not text.isascii() and text.count(" ") < len(text) / 15 else 0) for text in texts
     ]
-    return np.array([round(count) + 2 for count in counts], np.int64), np.zeros(len(texts), np.int64)
+    return np.array([round(count) for count in counts], np.int64), np.zeros(len(texts), np.int64)

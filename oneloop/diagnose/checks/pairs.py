@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from oneloop.diagnose.checks.copies import normalise
-from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, Data, Finding, about, shorten
+from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, Data, Finding, about, place, shorten
 from oneloop.diagnose.checks.lengths import counter
 from oneloop.diagnose.checks.text import first_of_each
-from oneloop.diagnose.language import SCRIPTS, identify, script
+from oneloop.diagnose.language import FUNCTION_WORDS, SCRIPTS, WORD, script
 from oneloop.tasks.base import Row
 
 FAR = 4.5  # robust standard deviations of the log length ratio from which a pair is odd
@@ -212,7 +212,8 @@ def summaries(data: Data) -> Iterator[Finding]:
     if not pairs:
         return
     texts = [row["summary"] if isinstance(row["summary"], str) else (row["summary"] or [""])[0] for row in pairs]
-    several = [row for row in pairs if isinstance(row["summary"], list) and len(row["summary"]) > 1]
+    references = _with_references(data)
+    several = [row for row in pairs if place(row) in references]
     if several:
         message = "{count} documents ({share}) have several summaries"
         yield about("several-references", LOOK, several, len(pairs), message, "the best match is scored; say so, papers differ in this")
@@ -267,6 +268,18 @@ def summaries(data: Data) -> Iterator[Finding]:
     yield from _cut_documents([row for row, _ in full])
 
 
+def _with_references(data: Data) -> set[tuple[str, int]]:
+    """Places of rows whose summary is a list of several in the file, or that have further ones in a column of references."""
+    found = set()
+    for table in data.tables.values():
+        for column in {str(data.mapped.get("summary", "summary")), "references"} & set(table.columns):
+            for i, value in enumerate(table.column(column)):
+                if isinstance(value, list) and len(value) > 1:
+                    at = table.origin(i)
+                    found.add((at.file, at.row))
+    return found
+
+
 def _cut_documents(rows: Sequence[Row]) -> Iterator[Finding]:
     """How many documents a usual model would read only in part."""
     if not rows:
@@ -319,8 +332,20 @@ def language_mix(data: Data) -> Iterator[Finding]:
 
 def _language(text: str) -> str:
     """The language of one text if it is plain, else ""."""
-    found = script(text[:400])
+    found = "LATIN" if text.isascii() else script(text[:400])
     if found and found != "LATIN":
         return SCRIPTS.get(found, found.lower())
-    language, share = identify([text[:600]])
-    return language if share > 0.3 and len(text.split()) >= 10 else ""
+    words = WORD.findall(text[:600].lower())
+    votes = Counter(language for word in words for language in _SPOKEN.get(word, ()))
+    if len(words) < 10 or not votes:
+        return ""
+    language, most = votes.most_common(1)[0]
+    second = votes.most_common(2)[1][1] if len(votes) > 1 else 0
+    return language if most >= max(3, 0.25 * len(words)) and most > 1.3 * second else ""
+
+
+_SPOKEN: dict[str, list[str]] = {}
+for _name, _words in FUNCTION_WORDS.items():
+    for _word in _words.split():
+        if len(_word) > 1:
+            _SPOKEN.setdefault(_word, []).append(_name)

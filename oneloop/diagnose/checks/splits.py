@@ -6,6 +6,7 @@ In:  `Data`. Out: findings; `leaks` gives the rows of one split that another giv
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,9 +33,11 @@ from oneloop.read.roles import IDS
 from oneloop.tasks.base import Row
 
 SPEAKS, WORDS = 4, 3  # words from which equal texts without a target, and equal tagged rows, are a leak: `Exit.` and `2 .` repeat
+SPOKEN = re.compile(r"\w+")
 BARE = 0.01  # share of the characters of bare text that leaked lines must make up to bias a score
 VERY_NEAR = 0.9  # similarity from which nearly equal rows make a score doubtful
 FEW = 0.01  # share of rows from which repetition inside a split is told
+TRIFLE = 0.001  # share of rows under which a leak or a contradiction is named, but no score hangs on it
 MANY = 0.05  # share of very near rows from which a score is biased
 
 
@@ -55,7 +58,8 @@ class Found:
         for name, group in data.splits.items():
             asked: set[str] = set()  # a query stands in a row for each of its judgements
             for row, text in zip(group, data.texts[name]):
-                short = len(text.split()) < SPEAKS if bare and text.isascii() else "tags" in row and len(text.split()) < WORDS
+                least = SPEAKS if bare and text.isascii() else WORDS if "tags" in row else 0
+                short = least > 0 and len(SPOKEN.findall(text[:200])) < least
                 if text.strip() and not short and text not in asked:
                     rows.append(row)
                     names.append(name)
@@ -67,6 +71,10 @@ class Found:
     def of_split(self, name: str) -> list[int]:
         """Positions of the rows of one split."""
         return [i for i, other in enumerate(self.names) if other == name]
+
+    def size(self, data: Data, name: str) -> int:
+        """Rows of a split; where a query stands in several rows, its queries."""
+        return len(self.of_split(name)) if "query" in data.roles else len(data.splits[name])
 
     def leaks(self, name: str, source: str) -> tuple[list[tuple[int, int]], list[tuple[int, int, float]]]:
         """Rows of split `name` that `source` holds too: (row, its partner) for equal, (row, partner, similarity) for near."""
@@ -99,7 +107,7 @@ def duplicates(data: Data, found: Found | None = None) -> Iterator[Finding]:
 
 def _leak_findings(data: Data, found: Found, name: str, source: str) -> Iterator[Finding]:
     equal, near = found.leaks(name, source)
-    size = len(data.splits[name])
+    size = found.size(data, name)
     score = f"a score on {name} counts memory as skill" if source == TRAIN else f"{source} rows choose the model and are scored again"
     remedy = f"remove them from {name}{{fix}} or from {source}, or give the score with and without them (oneloop.diagnose.check.leaked)"
     if equal:
@@ -109,8 +117,9 @@ def _leak_findings(data: Data, found: Found, name: str, source: str) -> Iterator
         bare = not set(data.target_roles) - set(data.input_roles)
         few = sum(len(found.texts[i]) for i, _ in equal) < BARE * sum(map(len, data.texts[name]))
         more: dict[str, Any] = {"examples": shown, "partners": partners, "source": source, "fixable": True, "split": name}
+        few = few if bare else len(rows) < TRIFLE * size
         remedy_now = remedy.replace("{fix}", " (--fix moves them out)")
-        yield about("leaked-rows", LOOK if bare and few else BIASES, rows, size, message, remedy_now, **more)
+        yield about("leaked-rows", LOOK if few else BIASES, rows, size, message, remedy_now, **more)
     if near and source == TRAIN:
         rows, partners = [found.rows[i] for i, _, _ in near], [found.rows[j] for _, j, _ in near]
         close = sum(value >= VERY_NEAR for _, _, value in near)
@@ -146,7 +155,7 @@ def target_key(row: Row, roles: Sequence[str]) -> str:
 def _inside(data: Data, found: Found, name: str) -> Iterator[Finding]:
     """Copies inside one split. In a file that is still to be split, rows with one input land on both sides."""
     positions = found.of_split(name)
-    size = len(data.splits[name])
+    size = found.size(data, name)
     first = found.copies.rows_of(positions)
     again = [i for i in positions if first[found.copies.ids[i]] != i]
     targets = tuple(role for role in data.target_roles if role not in data.input_roles)
@@ -202,7 +211,8 @@ def _contradictions(data: Data, found: Found) -> Iterator[Finding]:
         other = f"other {fixed[0]}" if fixed[0].endswith("s") else f"another {fixed[0]}"
         message = f"{{count}} rows ({{share}}) have an input that also stands with {other} ({len(shown):,} different inputs)"
         remedy = "decide which is right and correct the others; a model cannot learn both"
-        yield about("contradicting-labels", BIASES, rows, len(found.rows), message, remedy, examples=shown)
+        severity = LOOK if len(rows) < TRIFLE * len(found.rows) else BIASES
+        yield about("contradicting-labels", severity, rows, len(found.rows), message, remedy, examples=shown)
 
 
 def repeated_ids(data: Data) -> Iterator[Finding]:
@@ -235,7 +245,7 @@ def shared_keys(data: Data) -> Iterator[Finding]:
     if TRAIN not in data.tables:
         return
     train = data.tables[TRAIN]
-    for column in [name for name in train.columns if name not in used][:20]:
+    for column in [name for name in train.columns if name not in used and not ("tokens" in data.roles and name == "text")][:20]:
         known = _names(train, column)
         for name, table in data.tables.items():
             if name == TRAIN or column not in table.columns or not known:
