@@ -8,6 +8,7 @@ Out: text or, with --json, one JSON document on stdout; progress on stderr; exit
 from __future__ import annotations
 
 import contextlib
+import errno
 import json as json_reader
 import os
 import sys
@@ -75,7 +76,7 @@ def fail(error: Exception, kind: str, code: int) -> int:
 
 
 def closed_pipe() -> int:
-    """Whoever read our output has left (`| head`); nothing is lost, so it is no error."""
+    """Whoever read our output has left (`| head`, a closed terminal); nothing is lost, so it is no error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
@@ -83,8 +84,13 @@ def closed_pipe() -> int:
 def say(text: str) -> None:
     """One answer on stdout; characters the terminal cannot show are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        closed_pipe()
 
 
 def answer(value: Any, as_json: bool, text: Callable[[], str]) -> None:

@@ -124,8 +124,8 @@ class Server:
         return child
 
     def close(self) -> None:
-        self.process.stdin.close()  # type: ignore[union-attr]
-        self.process.wait(20)
+        self.process.kill()
+        self.process.wait()
 
 
 # ---- runs ------------------------------------------------------------------------------------------
