@@ -7,7 +7,6 @@ import json
 import math
 import random
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -370,7 +369,7 @@ def test_X7_labels_that_are_payloads_in_the_heat_map(tmp_path: Path, runs: Modul
 
 
 @pytest.mark.nightly
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+@pytest.mark.service("chromium")
 def test_X7_a_browser_builds_no_handler_from_any_payload(tmp_path: Path, runs: ModuleType) -> None:
     for i, text in enumerate(payloads()):
         path = report(hostile(runs, tmp_path / str(i), text))
