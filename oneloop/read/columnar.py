@@ -83,6 +83,23 @@ def read_parquet(part: Part, *, max_rows: int | None = None) -> Table:
     return arrow_table(data, part.name, "parquet")
 
 
+def parquet_blocks(part: Part, size: int) -> Iterator[Table]:
+    """A parquet file in tables of at most `size` rows, one row group in memory at a time; rows keep their numbers."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    done = 0
+    try:
+        file = pq.ParquetFile(part.open())
+        for batch in file.iter_batches(batch_size=size):
+            table = arrow_table(pa.Table.from_batches([batch], file.schema_arrow), part.name, "parquet")
+            table._numbers = range(done + 1, done + 1 + batch.num_rows)
+            done += batch.num_rows
+            yield table
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damaged(part, "parquet", error) from error
+
+
 def read_arrow(part: Part, *, max_rows: int | None = None, features: dict[str, Any] | None = None) -> Table:
     """An Arrow file in file (feather 2) or stream format."""
     import pyarrow as pa

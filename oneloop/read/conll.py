@@ -12,6 +12,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from oneloop.errors import Problem
@@ -113,10 +114,26 @@ def read_conll(part: Part, found: Found, *, max_rows: int | None = None, form: L
         head = text_stream(part.open(), found).read(1 << 17).splitlines()
         form = layout(head, ".conll") or Layout("\t" if any("\t" in line for line in head) else None, 2)
     reader = _Reader(form, part.name)
+    sentences = enumerate(reader.sentences(text_stream(part.open(), found)), 1)
+    table = _table(reader, sentences, max_rows)
+    table.notes = [*found.notes, f"{part.name}: columns {', '.join(form.names())}", *reader.notes()]
+    return table
+
+
+def conll_blocks(part: Part, found: Found, size: int, form: Layout) -> Iterator[Table]:
+    """A column file in tables of at most `size` sentences, good and broken ones together."""
+    reader = _Reader(form, part.name)
+    sentences = enumerate(reader.sentences(text_stream(part.open(), found)), 1)
+    while some := list(islice(sentences, size)):
+        yield _table(reader, some, None)
+
+
+def _table(reader: _Reader, sentences: Iterable[tuple[int, _Sentence]], max_rows: int | None) -> Table:
+    """The good ones among numbered sentences as rows, the others as problems; stops after `max_rows` good ones."""
     rows: list[Cells] = []
     numbers, lines = array("q"), array("q")
     problems: list[Problem] = []
-    for number, sentence in enumerate(reader.sentences(text_stream(part.open(), found)), 1):
+    for number, sentence in sentences:
         if sentence.faults:
             problems += [Problem(at.reason, at.remedy, file=at.file, row=number, line=at.line) for at in sentence.faults]
             continue
@@ -125,11 +142,9 @@ def read_conll(part: Part, found: Found, *, max_rows: int | None = None, form: L
         lines.append(sentence.line)
         if max_rows is not None and len(rows) >= max_rows:
             break
-    table = Table(
-        rows, list(dict.fromkeys(key for row in rows for key in row)), file=part.name, format="conll", numbers=numbers, lines=lines
-    )
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(rows, columns, file=reader.name, format="conll", numbers=numbers, lines=lines)
     table.problems = problems
-    table.notes = [*found.notes, f"{part.name}: columns {', '.join(form.names())}", *reader.notes()]
     return table
 
 

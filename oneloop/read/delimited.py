@@ -11,6 +11,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import TextIO
 
 from oneloop.errors import Problem
@@ -27,6 +28,27 @@ NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
 
 def read_delimited(part: Part, found: Found, *, max_rows: int | None = None, dialect: Dialect | None = None) -> Table:
     """All rows of a delimited file. Rows with too many or too few fields and broken quotes become problems."""
+    parser, rows, dialect = _first_rows(part, found, dialect, max_rows)
+    table = _table(part, parser, rows, dialect)
+    table.notes = [*found.notes, *_notes(part.name, dialect, parser)]
+    return table
+
+
+def delimited_blocks(part: Part, found: Found, size: int, dialect: Dialect | None = None) -> Iterator[Table]:
+    """The rows of a delimited file in tables of at most `size` rows, each with the problems found on the way to its last row."""
+    dialect = _first_rows(part, found, dialect, max_rows=size)[2]
+    parser = _Parser(text_stream(part.open(), found), dialect, part.name)
+    rows = parser.good()
+    while True:
+        kept = list(islice(rows, size))
+        if not kept and not parser.problems:
+            return
+        yield _table(part, parser, kept, dialect, numbered=True)
+        parser.forget()
+
+
+def _first_rows(part: Part, found: Found, dialect: Dialect | None, max_rows: int | None) -> tuple[_Parser, list[list[str]], Dialect]:
+    """The (first) rows, read with the dialect that leaves the fewest problems, their parser and that dialect."""
     if dialect is None:
         head = text_stream(part.open(), found).read(HEAD)
         dialect = sniff(head, part.suffix, whole=len(head) < HEAD) or Dialect(",", width=1)
@@ -38,17 +60,21 @@ def read_delimited(part: Part, found: Found, *, max_rows: int | None = None, dia
         plain = second.rows(max_rows)
         if len(second.problems) < len(parser.problems) or (not parser.problems and not second.problems and literal_quotes(plain)):
             parser, rows, dialect = second, plain, literal
+    return parser, rows, dialect
+
+
+def _table(part: Part, parser: _Parser, rows: list[list[str]], dialect: Dialect, numbered: bool = False) -> Table:
+    """Rows as a table; numbered: they do not begin at the first one, or some are missing."""
     cells = [list(column) for column in zip(*rows)] if rows else [[] for _ in parser.columns]
     table = Table(
         ColumnRows(parser.columns, cells),
         parser.columns,
         file=part.name,
         format="tsv" if dialect.delimiter == "\t" else "csv",
-        numbers=parser.numbers if parser.problems else None,
+        numbers=parser.numbers if parser.problems or numbered else None,
         lines=parser.lines,
     )
     table.problems = parser.problems
-    table.notes = [*found.notes, *_notes(part.name, dialect, parser)]
     return table
 
 
@@ -110,25 +136,29 @@ class _Parser:
 
     def rows(self, max_rows: int | None) -> list[list[str]]:
         """The good rows; columns, numbers, lines and problems are set on the way."""
-        kept: list[list[str]] = []
+        return list(islice(self.good(), max_rows))
+
+    def good(self) -> Iterator[list[str]]:
+        """The good rows one by one."""
         records = self._records()
         self._columns(records)
         width = len(self.columns)
         if not width:
-            return kept
+            return
         for line, record in records:
-            if max_rows is not None and len(kept) >= max_rows:
-                break
             self.row += 1
             if len(record) != width:
                 self._wrong_width(line, len(record), width)
                 continue
-            kept.append(record)
             self.numbers.append(self.row)
             self.lines.append(line)
+            yield record
         if not self.row and not self.problems:
             self.problems.append(Problem("holds a header and no rows", "add rows below it", file=self.name, line=1))
-        return kept
+
+    def forget(self) -> None:
+        """Begin new lists of places and problems."""
+        self.problems, self.numbers, self.lines = [], array("q"), array("q")
 
     def _columns(self, records: Iterator[tuple[int, list[str]]]) -> None:
         if not self.dialect.header:

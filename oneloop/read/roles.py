@@ -21,14 +21,17 @@ MAX_PROBLEMS = 10_000
 Mapped = Mapping[str, str | Sequence[str]]
 
 
-def to_rows(table: Table, task: Task | type[Task], columns: Mapped, *, training: bool = False) -> tuple[list[Row], list[Problem]]:
+def to_rows(
+    table: Table, task: Task | type[Task], columns: Mapped, *, training: bool = False, inputs_only: bool = False
+) -> tuple[list[Row], list[Problem]]:
     """Every row of `table` that can be used, and what is wrong with the others.
 
     columns: role -> column (a list of one-hot columns for labels). A role that is not named is read from a column of the
-    same name. Targets may be missing (rows to predict) unless `training`. Rows carry their id, their number and file, and
-    `group` where a column says that rows belong to one document.
+    same name. Targets may be missing (rows to predict) unless `training`; with `inputs_only` they are not even looked at.
+    Rows carry their id, their number and file, and `group` where a column says that rows belong to one document.
     """
-    reader = _Reader(table, task.columns, columns, training)
+    wanted = [column for column in task.columns if not (inputs_only and column.target)] or list(task.columns)
+    reader = _Reader(table, wanted, columns, training)
     if reader.problems:
         return [], reader.problems
     rows = [row for i, found in enumerate(table) if (row := reader.row(i, found)) is not None]

@@ -1,0 +1,52 @@
+"""Rows that a task can learn from or be scored on: read, filtered, cleaned, repaired, and counted on the way.
+
+In:  a Table, a Task, which column plays which role
+Out: role rows with the right answer, and every problem of the table
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from oneloop.errors import Problem
+from oneloop.read.table import Table
+from oneloop.tasks.base import Row, Task
+
+if TYPE_CHECKING:
+    from oneloop.read.roles import Mapped
+
+
+def labelled_rows(
+    table: Table,
+    task: Task,
+    columns: Mapped | Mapping[str, str | Sequence[str]],
+    *,
+    where: str | None,
+    clean: Sequence[str],
+    split: str,
+    note: Callable[[str], None],
+) -> tuple[list[Row], list[Problem]]:
+    """The rows of a table as training and evaluation use them, and what is wrong with the others; `note` is told of every
+    row or cell that was left out or changed."""
+    from oneloop.read.clean import apply_clean
+    from oneloop.read.roles import to_rows
+    from oneloop.read.where import apply_where
+
+    rows, problems = to_rows(table, task, columns, training=True)
+    if where:
+        before = len(rows)
+        rows = apply_where(rows, where, table)
+        note(f"where: {before} rows in, {len(rows)} out ({split})")
+    if clean:
+        before = len(rows)
+        rows, counts = apply_clean(rows, clean, task.columns)
+        changed = ", ".join(f"{name} changed {count}" for name, count in counts.items())
+        note(f"clean: {before} rows in, {len(rows)} out ({split}); {changed}")
+    rows, repaired, more = task.prepare_rows(rows)
+    for text in repaired:
+        note(f"{text} ({split})")
+    found = [row for row in rows if task.has_target(row)]
+    if len(found) < len(rows):
+        note(f"{len(rows) - len(found)} rows without an answer are left out ({split})")
+    return found, [*problems, *more]
