@@ -255,3 +255,15 @@ def two_renames() -> None:
     from oneloop import commit
 
     commit._exchange = lambda first, second: False
+
+
+def fill_at(target: str, nth: int, folder: str, leave: int) -> None:
+    """Somebody else fills the disk of `folder` up to `leave` bytes when the n-th call of a function begins."""
+
+    def act(seen: int) -> None:
+        if seen == nth:
+            usage = os.statvfs(folder)
+            with open(os.path.join(folder, "somebody-elses.bin"), "wb") as stream:
+                stream.write(b"\0" * max(0, usage.f_bavail * usage.f_frsize - leave))
+
+    wrapped(target, act)
