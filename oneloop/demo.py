@@ -54,7 +54,7 @@ STORIES = {
         "contracts.jsonl",
         "Osprey Rail Ltd shall repay the loan of $36,500 to Ms. Tamar Levin by 30 June 2027.",
         "contract.txt",
-        settings={"epochs": 6, "learning_rate": 5e-4},
+        settings={"epochs": 5, "learning_rate": 5e-4},
     ),
     "sequence-classification": Story(
         "Label every support ticket with the mood of its writer, so that the angry and the worried ones are read first.",

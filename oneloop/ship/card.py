@@ -116,6 +116,7 @@ def render(run: RunFolder, repo_id: str | None = None) -> str:
             settings=[(key, value) for key, value in portable(settings(run.recipe)) if key not in LEFT_OUT],
             time=time_rows(run),
             versions=versions(run),
+            notes=[text for _, text in portable([("", note) for note in run.notes])],
             example=fenced(example(run, repo_id), "python"),
             thresholds=thresholds(run),
         )
@@ -207,10 +208,12 @@ def labels(found: breakdown.Breakdown) -> list[str]:
 
 
 def weakest(found: breakdown.Breakdown) -> list[dict[str, Any]]:
-    """The labels or types with the lowest F1: name, F1 and rows; empty where there are fewer than three."""
+    """The labels or types with the lowest F1, at most half of them: name, F1 and rows."""
     table = breakdown.counted(found)
-    order = sorted((name for name in table if table[name].gold), key=lambda name: (table[name].f1, name))
-    return [{"name": name, "f1": words.number(table[name].f1, 2), "n": table[name].gold} for name in order[: min(FEW, len(order) // 2)]]
+    order = sorted((name for name in table if table[name].gold and table[name].f1 < 1), key=lambda name: (table[name].f1, name))
+    return [
+        {"name": name, "f1": words.number(table[name].f1, 2), "n": table[name].gold} for name in order[: min(FEW, (len(table) + 1) // 2)]
+    ]
 
 
 def versions(run: RunFolder) -> list[tuple[str, str]]:
