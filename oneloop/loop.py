@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from oneloop.parts import Parts, Plan
 
 
+SMALLEST_SCALE = 2.0**-10  # losses scaled down a thousand times and still no finite gradient: it is not the scale
 FINE, NO_MEMORY, NOT_FINITE = 0, 1, 2  # how a process's passes went; all processes act on the highest
 
 
@@ -138,12 +139,18 @@ def divide_and_clip(parts: Parts, plan: Plan, labels: float) -> float:
     norm = torch.nn.utils.get_total_norm(found)
     value = float(norm)
     if value - value != 0:
-        if parts.scaler is not None:  # fp16: the scaler lowers its scale and skips this update
-            return value
-        raise not_finite("the gradient", value, parts, plan, None)
+        skipped(parts, plan, value)
+        return value
     if parts.recipe.clip and value > parts.recipe.clip:
         torch._foreach_mul_(found, parts.recipe.clip / (value + 1e-6))  # torch.nn.utils.clip_grad_norm_'s own guard
     return value
+
+
+def skipped(parts: Parts, plan: Plan, norm: float) -> None:
+    """What to do about a gradient whose norm is not finite: in fp16 the scaler lowers its scale and skips this update, as
+    long as a lower scale can help; else NotFinite."""
+    if parts.scaler is None or parts.scaler.get_scale() < SMALLEST_SCALE:
+        raise not_finite("the gradient", norm, parts, plan, None)
 
 
 def out_of_memory(error: RuntimeError) -> bool:

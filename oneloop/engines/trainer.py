@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from oneloop.loop import gradients, not_finite
+from oneloop.loop import gradients, skipped
 from oneloop.model import optimizer as optim
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def made(base: type) -> Any:
                 grad_norm = torch.nn.utils.get_total_norm([p.grad for p in self.parts.model.parameters() if p.grad is not None])
             norm = float(grad_norm)
             if norm - norm != 0:
-                raise not_finite("the gradient", norm, self.parts, self.plan, None)
+                skipped(self.parts, self.plan, norm)
             self.record = (*self.record[:2], norm)
             return grad_norm
 
