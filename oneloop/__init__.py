@@ -37,7 +37,7 @@ PLACES = {
     "diagnose": "oneloop.diagnose",
     "check": "oneloop.diagnose.check:check",
     "train": "oneloop.run:train",
-    "evaluate": "oneloop.ship.predict:evaluate",
+    "evaluate": "oneloop.ship.evaluate:evaluate",
     "compare": "oneloop.measure.compare:compare",
     "report": "oneloop.ship.report:report",
     "load": "oneloop.ship.predict:load",

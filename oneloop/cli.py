@@ -248,32 +248,35 @@ def predict_command(
     quiet: Quiet = False,
 ) -> None:
     """Predictions for texts or files: one for each row, in order."""
-    from oneloop.ship import predict
+    from oneloop.ship import predict_files
 
     given = read_inputs(inputs)
-    files = [one for one in given if isinstance(one, str) and is_file(one)]
+    files = any(isinstance(one, str) and is_file(one) for one in given)
+    where = mapping("columns", columns, "--columns") if columns else None
     loaded = oneloop.load(model, task=task)
+    if out is None:
+        lines = predict_files.predictions(loaded, [str(one) for one in given], where) if files else iter(loaded.predict(given))
+        if json:
+            say(console.dump(list(lines)))
+            return
+        for line in lines:
+            say(console.dump_line(line))
+        return
     if files:
-        where = mapping("columns", columns, "--columns") if columns else None
-        found = predict.predict_file(loaded, [str(one) for one in given], out, columns=where)
+        counts = predict_files.predict_file(loaded, [str(one) for one in given], out, columns=where)
     else:
         found = loaded.predict(given)
-        if out is not None:
-            predict.write(out, found)
-    if out is None:
-        answer(found, json, lambda: "\n".join(console.dump_line(line) for line in found))
-    else:
-        errors = sum("error" in line for line in found)
-        counts = {"rows": len(found), "errors": errors, "out": str(out)}
-        answer(counts, json, lambda: f"{len(found)} rows, {errors} of them with an error: {out}")
+        predict_files.write(out, found)
+        counts = {"rows": len(found), "errors": sum("error" in line for line in found), "out": str(out)}
+    answer(counts, json, lambda: f"{counts['rows']} rows, {counts['errors']} of them with an error: {out}")
 
 
 def is_file(text: str) -> bool:
     """Whether an input names a file, or looks like one that is missing; a text longer than a path can be is a text."""
-    from oneloop.ship.predict import looks_like_path
+    from oneloop.ship.predict_files import looks_like_path
 
     try:
-        return Path(text).exists() or looks_like_path(text)
+        return Path(text).exists() or looks_like_path(text) or text.startswith(("hf:", "http://", "https://"))
     except (OSError, ValueError):
         return False
 

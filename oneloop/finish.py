@@ -44,7 +44,8 @@ def finish(run: Run) -> Result:
     plain = unwrapped(run)
     from oneloop.ship.save import save_model
 
-    save_model(run.folder / "model", run.task, plain, run.parts.tokenizer, precision=run.parts.precision, facts={"run": run.id})
+    facts = {"run": run.id, "columns": run.prepared.columns}
+    save_model(run.folder / "model", run.task, plain, run.parts.tokenizer, precision=run.parts.precision, facts=facts)
     run.emit("stage", name="reload", text="reloading the saved model")
     metrics["reload_check"] = reload_check(run, found)
     write_predictions(run, found)

@@ -100,30 +100,16 @@ def choose(recipe: Recipe, table: Table, note: Note) -> tuple[str, dict[str, Any
 
 def add_split(prepared: Prepared, split: str, table: Table, note: Note) -> list[Problem]:
     """Turn one table into role rows, cleaned, filtered and repaired; returns what is wrong with it."""
-    from oneloop.read.clean import apply_clean
-    from oneloop.read.roles import to_rows
-    from oneloop.read.where import apply_where
+    from oneloop.read.labelled import labelled_rows
 
-    recipe, task = prepared.recipe, prepared.task
-    rows, problems = to_rows(table, task, prepared.columns, training=True)
+    recipe = prepared.recipe
+    rows, problems = labelled_rows(
+        table, prepared.task, prepared.columns, where=recipe.where, clean=recipe.clean, split=split, note=note
+    )
     prepared.read[split] = len(table)
     prepared.files[split] = list(dict.fromkeys(table.files))
-    if recipe.where:
-        before = len(rows)
-        rows = apply_where(rows, recipe.where, table)
-        note(f"where: {before} rows in, {len(rows)} out ({split})")
-    if recipe.clean:
-        before = len(rows)
-        rows, counts = apply_clean(rows, recipe.clean, task.columns)
-        note(
-            f"clean: {before} rows in, {len(rows)} out ({split}); " + ", ".join(f"{name} changed {count}" for name, count in counts.items())
-        )
-    rows, repaired, more = task.prepare_rows(rows)
-    for text in repaired:
-        note(f"{text} ({split})")
-    problems = list(problems) + list(more)
-    prepared.rows[split] = [row for row in rows if task.has_target(row)]
-    prepared.dropped[split] = len(table) - len(prepared.rows[split])
+    prepared.rows[split] = rows
+    prepared.dropped[split] = len(table) - len(rows)
     return problems
 
 

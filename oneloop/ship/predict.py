@@ -1,43 +1,34 @@
 """Use a trained model: the same encode, infer and decode as evaluation.
 
-In:  texts (or rows in the task's roles), or a file of them.
+In:  texts, or rows in the task's roles (files: `predict_files.py`).
 Out: one prediction per input, in order, with `id` and `row`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneloop.errors import DataError, ModelError, Problem, RecipeError
+from oneloop.errors import ModelError
 from oneloop.tasks import task_class
 
 if TYPE_CHECKING:
     from oneloop.measure.evaluate import Engine
     from oneloop.tasks.base import Prediction, Row, Task
 
-# AutoModel head suffix of a config's architecture to the head classes of the task table
-HEADS = (
-    "ForSequenceClassification",
-    "ForTokenClassification",
-    "ForQuestionAnswering",
-    "ForMaskedLM",
-    "ForCausalLM",
-    "ForConditionalGeneration",
-)
-
 
 @dataclass
 class Model:
-    """A loaded model with its task. `predict` is safe for any input the task reads."""
+    """A loaded model with its task. `predict` is safe for any input the task reads. `columns`: what the columns of the
+    training data were called; `facts`: what else its folder says about its training."""
 
     task: Task
     engine: Engine
     path: str
     columns: dict[str, Any] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, inputs: Any) -> list[Prediction]:
         """Predictions for texts or rows, in order: [{"id", "row", …the task's fields}].
@@ -59,7 +50,7 @@ class Model:
 
     def rows(self, inputs: Sequence[Any]) -> tuple[list[Row], dict[int, str]]:
         """Role rows for inputs, and what is wrong with those that cannot be used."""
-        inputs_needed = [column for column in self.task.columns if not column.target]
+        inputs_needed = [column for column in self.task.columns if not column.target] or list(self.task.columns)
         rows: list[Row] = []
         errors: dict[int, str] = {}
         for i, given in enumerate(inputs):
@@ -118,6 +109,8 @@ def load(name: str | Path, *, task: str | None = None, device: str | None = None
     facts = read_facts(folder) if Path(folder).is_dir() else {}
     check_folder(folder)
     chosen = task_class(task or facts.get("task") or task_of(folder))
+    if not chosen.trainable:
+        raise ModelError(f"{chosen.name} cannot be predicted or scored yet", where=folder, fix="oneloop tasks shows the tasks that can")
     found = chosen(facts.get("settings"), facts.get("facts") or None)
     if not facts:
         import transformers
@@ -132,7 +125,23 @@ def load(name: str | Path, *, task: str | None = None, device: str | None = None
         kind = "fp32"
     model = loaded.model.to(place)
     model.eval()
-    return Model(found, Engine(model, tokenizer, place, kind), folder)
+    return Model(found, Engine(model, tokenizer, place, kind), folder, facts.get("columns"), facts)
+
+
+def columns_for(model: Model, table: Any, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Which column of a table plays which role: as given, else as in the training data where the inputs are called the
+    same, else as the cells show. A column that was given for one role plays no other."""
+    from oneloop.diagnose.columns import map_columns
+
+    def names(column: Any) -> list[str]:
+        return [column] if isinstance(column, str) else list(column)
+
+    there, inputs = set(table.columns), [column.role for column in model.task.columns if not column.target]
+    known = {role: column for role, column in (model.columns or {}).items() if set(names(column)) <= there}
+    same = bool(known) and all(role in known for role in model.columns or {} if role in inputs)
+    found = known if same else map_columns(table, model.task.name)
+    taken = {name for column in (given or {}).values() for name in names(column)}
+    return {role: column for role, column in found.items() if not taken & set(names(column))} | dict(given or {})
 
 
 def settle_length(task: Task, name: str, tokenizer: Any) -> None:
@@ -179,108 +188,3 @@ def task_of(folder: str) -> str:
     raise ModelError(
         "the model does not say which task it was trained for", where=folder, expected="a model with a task head", fix="--task NAME"
     )
-
-
-def predict_file(
-    model: str | Path | Model,
-    inputs: Iterable[str],
-    out: str | Path | None = None,
-    *,
-    columns: dict[str, Any] | None = None,
-    task: str | None = None,
-) -> list[Prediction]:
-    """Predict every row of files (or of texts given directly), one output line per input row, in order.
-
-    out: a .jsonl (or .csv) file written all at once; None returns the predictions only. Rows that cannot be read keep
-    their place with an `error`. Raises DataError when a file cannot be read at all.
-    """
-    loaded = model if isinstance(model, Model) else load(model, task=task)
-    predictions: list[Prediction] = []
-    for source in inputs:
-        if not Path(source).exists():
-            if looks_like_path(source):
-                raise DataError(
-                    "there is no such file", where=source, fix="check the path; a text with a file's ending can be given in Python"
-                )
-            predictions += loaded.predict([source])
-            continue
-        predictions += predict_table(loaded, source, columns)
-    for i, prediction in enumerate(predictions):
-        if len(list(inputs) if not isinstance(inputs, list) else inputs) > 1:
-            prediction["id"] = prediction.get("id", str(i + 1))
-    if out is not None:
-        write(Path(out), predictions)
-    return predictions
-
-
-def looks_like_path(text: str) -> bool:
-    """Whether an input that is not there was meant as a file."""
-    return " " not in text and Path(text).suffix.lower() in {".csv", ".tsv", ".json", ".jsonl", ".txt", ".conll", ".parquet", ".gz"}
-
-
-def predict_table(model: Model, source: str, columns: dict[str, Any] | None) -> list[Prediction]:
-    """Predictions for every row of one file, errors in their places."""
-    from oneloop.diagnose.columns import map_columns
-    from oneloop.measure.evaluate import predict_rows
-    from oneloop.read import read
-    from oneloop.read.roles import to_rows
-
-    table = read(source, max_bad=10**9)
-    given = {**map_columns(table, model.task.name), **(columns or {})}
-    inputs = {column.role for column in model.task.columns if not column.target}
-    mapped = {role: column for role, column in given.items() if role in inputs}
-    if not mapped:
-        raise RecipeError(
-            "no column holds the input",
-            where=source,
-            expected="a column for " + ", ".join(sorted(inputs)),
-            fix="--columns " + sorted(inputs)[0] + "=COLUMN",
-        )
-    rows, problems = to_rows(table, model.task, mapped)
-    rows = model.cleaned(rows)
-    found = predict_rows(model.task, model.engine, rows)
-    made: list[Prediction] = [{"id": row["id"], "row": row["row"], **prediction} for row, prediction in zip(rows, found)]
-    return in_place(made, list(problems) + list(table.problems))
-
-
-def in_place(made: list[Prediction], problems: Sequence[Problem]) -> list[Prediction]:
-    """Predictions and the errors of unusable rows, in the order of their row numbers."""
-    by_row: dict[int, list[str]] = {}
-    for problem in problems:
-        by_row.setdefault(problem.row or 0, []).append(problem.reason)
-    present = {prediction["row"] for prediction in made}
-    errors: list[Prediction] = [
-        {"id": str(row), "row": row, "error": "; ".join(reasons)} for row, reasons in by_row.items() if row not in present
-    ]
-    return sorted(made + errors, key=lambda item: item["row"])
-
-
-def write(path: Path, predictions: Sequence[Prediction]) -> None:
-    """Write predictions as JSON lines, or as a spreadsheet-safe csv where the name ends so."""
-    from oneloop.commit import finite, write_file
-
-    if path.suffix.lower() == ".csv":
-        write_file(path, as_csv(predictions))
-        return
-    write_file(path, "".join(json.dumps(finite(prediction), ensure_ascii=False) + "\n" for prediction in predictions))
-
-
-def as_csv(predictions: Sequence[Prediction]) -> str:
-    """Predictions as csv; a cell that a spreadsheet would run as a formula gets a leading apostrophe."""
-    import csv
-    import io
-
-    names = list(dict.fromkeys(name for prediction in predictions for name in prediction))
-    stream = io.StringIO()
-    writer = csv.writer(stream)
-    writer.writerow(names)
-    for prediction in predictions:
-        cells = [prediction.get(name, "") for name in names]
-        texts = [
-            cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) if isinstance(cell, list | dict) else str(cell)
-            for cell in cells
-        ]
-        writer.writerow(
-            ["'" + text if isinstance(cell, str) and text[:1] in tuple("=+-@\t\r") else text for cell, text in zip(cells, texts)]
-        )
-    return stream.getvalue()

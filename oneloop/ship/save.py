@@ -22,7 +22,7 @@ def save_model(folder: Path, task: Task, model: Any, tokenizer: Any, *, precisio
     """Commit a model folder, replacing the one before. facts: further keys of oneloop.json."""
     from oneloop import __version__
 
-    kept = {name: value for name, value in task.settings.items() if name in {"max_length", "stride", "clean", *task.fields}}
+    kept = {name: value for name, value in task.settings.items() if name in {"max_length", "stride", "clean", "where", *task.fields}}
     record = {"oneloop": __version__, "task": task.name, "facts": task.facts, "settings": kept, "precision": precision, **(facts or {})}
 
     def fill(staging: Path) -> None:
