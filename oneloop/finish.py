@@ -7,6 +7,7 @@ Out: RUN/model, metrics.json, predictions.jsonl, report.html, README.md, each co
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -197,7 +198,8 @@ def timings(run: Run, seconds: float) -> dict[str, Any]:
 def reload_check(run: Run, found: Evaluation) -> str:
     """Load RUN/model as a user would, predict the same rows, and compare: `identical`, or what differs.
 
-    In fp32 losses agree to 1e-6; in half precision to 1e-3, and labels may differ only where two logits are close.
+    Numbers are the same where they agree to 1e-6 in fp32 and to 1e-3 in half precision: the last bits depend on where a tensor
+    happens to lie in memory. In half precision a label may differ where two logits are close.
     """
     from oneloop.ship.predict import load
 
@@ -206,19 +208,28 @@ def reload_check(run: Run, found: Evaluation) -> str:
     rows = list(found.rows[:limit]) if limit else list(found.rows)
     again = evaluate_rows(model.task, model.engine, rows) if limit is None else None
     predictions = again.predictions if again is not None else predict_rows(model.task, model.engine, rows)
-    if again is not None and again.metrics() == found.metrics() and predictions == found.predictions:
-        return "identical"
-    differing = sum(first != second for first, second in zip(found.predictions, predictions))
-    if differing == 0:
+    tolerance = TOLERANCE[run.parts.precision]
+    differing = sum(not alike(first, second, tolerance) for first, second in zip(found.predictions, predictions))
+    if differing == 0 and (again is None or alike(again.losses.tolist(), found.losses.tolist(), tolerance)):
         return "identical"
     score = model.task.score(predictions, rows).metrics()[run.task.metric]
     was = run.task.score(found.predictions[: len(rows)], rows).metrics()[run.task.metric]
-    tolerance = TOLERANCE[run.parts.precision]
     verdict = "within tolerance" if abs(score - was) <= tolerance * max(abs(was), 1.0) else "DIFFERENT"
     text = f"{verdict}: {differing} of {len(rows)} rows differ, {run.task.metric} {was:.6f} → {score:.6f} ({run.parts.precision})"
     if verdict == "DIFFERENT":
         run.note("the reloaded model does not give the same score: " + text)
     return text
+
+
+def alike(first: Any, second: Any, tolerance: float) -> bool:
+    """Whether two predictions are the same, their numbers up to `tolerance`, relative or absolute."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(alike(first[name], second[name], tolerance) for name in first)
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(alike(one, two, tolerance) for one, two in zip(first, second))
+    if isinstance(first, float) and isinstance(second, float):
+        return math.isclose(first, second, rel_tol=tolerance, abs_tol=tolerance) or (first != first and second != second)
+    return bool(first == second)
 
 
 def write_predictions(run: Run, found: Evaluation) -> None:

@@ -286,7 +286,7 @@ class Run:
 
         began = time.perf_counter()
         self.evaluating = True
-        found = evaluate_rows(self.task, self.engine, rows, self.prepared.features("validation", self.parts)).metrics()
+        found = evaluate_rows(self.task, self.engine, rows, self.prepared.features("validation", self.parts), calibrate=True).metrics()
         self.evaluating = False
         name = self.recipe.metric or self.task.metric
         if name not in found:

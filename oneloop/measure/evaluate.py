@@ -158,10 +158,15 @@ def predict_rows(task: Task, engine: Engine, rows: Sequence[Row]) -> list[Predic
     return predictions
 
 
-def evaluate_rows(task: Task, engine: Engine, rows: Sequence[Row], features: list[Feature] | None = None) -> Evaluation:
-    """Score a model on labelled rows: losses, predictions, statistics."""
+def evaluate_rows(
+    task: Task, engine: Engine, rows: Sequence[Row], features: list[Feature] | None = None, *, calibrate: bool = False
+) -> Evaluation:
+    """Score a model on labelled rows: losses, predictions, statistics. calibrate: these are validation rows, on which the task
+    first chooses its thresholds, so that models are compared at their best ones."""
     features = task.encode(rows, engine.tokenizer) if features is None else features
     outputs = run_features(task, engine, features, labelled=True)
+    if calibrate:
+        task.calibrate(outputs.found, features, rows)
     predictions = task.decode(outputs.found, features, rows, engine.tokenizer)
     return scored(task, rows, features, outputs, predictions)
 
