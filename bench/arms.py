@@ -1,8 +1,8 @@
 """Run measurements one after the other, keep each result, and write RESULTS.md from all of them.
 
-    python bench/arms.py            every arm without a result
-    python bench/arms.py NAME …     these arms (again)
-    python bench/arms.py --list
+python bench/arms.py            every arm without a result
+python bench/arms.py NAME …     these arms (again)
+python bench/arms.py --list
 """
 
 from __future__ import annotations
@@ -37,7 +37,21 @@ SEEDS = {"bc5cdr": (1,), "squad_v1.1": (1,)}
 
 def train(folder: Path, output: Path, seed: int, extra: list[str]) -> dict[str, Any]:
     """One `oneloop train` in a process of its own; its metrics.json."""
-    command = [sys.executable, "-m", "oneloop", "train", "--train", *sources(folder), "--output", str(output), "--seed", str(seed), "--json", "--quiet", *extra]
+    command = [
+        sys.executable,
+        "-m",
+        "oneloop",
+        "train",
+        "--train",
+        *sources(folder),
+        "--output",
+        str(output),
+        "--seed",
+        str(seed),
+        "--json",
+        "--quiet",
+        *extra,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"})
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr}\n{done.stdout}")
@@ -62,17 +76,31 @@ def quality(name: str) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as scratch:
             found = train(DATA / folder, Path(scratch) / "run", seed, extra)
         value = found["metrics"][metric]
-        rows.append({"seed": seed, "value": value["value"], "ci95": value["ci95"], "train_s": found["time"]["train_s"], "reload": found["reload_check"]})
+        rows.append(
+            {
+                "seed": seed,
+                "value": value["value"],
+                "ci95": value["ci95"],
+                "train_s": found["time"]["train_s"],
+                "reload": found["reload_check"],
+            }
+        )
         print(name, rows[-1], flush=True)
     return {"kind": "quality", "data": folder, "metric": metric, "goal": goal, "limit_s": limit, "extra": extra, "rows": rows}
 
 
 def script(path: str, *arguments: str) -> dict[str, Any]:
     """A measuring script that prints one JSON object on its last line."""
-    done = subprocess.run([sys.executable, str(HERE / path), *arguments], capture_output=True, text=True, cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    done = subprocess.run(
+        [sys.executable, str(HERE / path), *arguments], capture_output=True, text=True, cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}
+    )
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
-    return {"kind": "script", "command": f"python bench/{path} {' '.join(arguments)}".strip(), **json.loads(done.stdout.strip().splitlines()[-1])}
+    return {
+        "kind": "script",
+        "command": f"python bench/{path} {' '.join(arguments)}".strip(),
+        **json.loads(done.stdout.strip().splitlines()[-1]),
+    }
 
 
 SCRIPTS = {
@@ -90,7 +118,11 @@ def measure(name: str) -> None:
     began = time.time()
     found = quality(name) if name in QUALITY else script(*SCRIPTS[name])
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
-    found |= {"commit": commit, "seconds": round(time.time() - began, 1), "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"}
+    found |= {
+        "commit": commit,
+        "seconds": round(time.time() - began, 1),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+    }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     print(name, json.dumps(found), flush=True)
@@ -102,7 +134,12 @@ def write_table() -> None:
     marker = "<!-- by hand from here -->"
     kept = target.read_text().split(marker)[1] if target.exists() and marker in target.read_text() else "\n"
     lines = ["# Results", "", "`python bench/arms.py` wrote the tables; each row names the commit it was measured at.", ""]
-    lines += ["## Quality, default recipe, model minilm", "", "| set | metric | goal | median | each seed (95 % interval; seconds of training) | met | commit |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        "## Quality, default recipe, model minilm",
+        "",
+        "| set | metric | goal | median | each seed (95 % interval; seconds of training) | met | commit |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name in QUALITY:
         path = RESULTS / f"{name}.json"
         if path.exists():

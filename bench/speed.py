@@ -25,7 +25,15 @@ def ours(folder: Path) -> dict[str, float]:
     from oneloop.prepare import build, prepare
     from oneloop.recipe import load_recipe
 
-    prepared = prepare(load_recipe(train=str(next(folder.glob("train.*"))), validation=str(next(folder.glob("validation.*"))), test=str(next(folder.glob("test.*"))), max_steps=WARM + STEPS), lambda text: None)
+    prepared = prepare(
+        load_recipe(
+            train=str(next(folder.glob("train.*"))),
+            validation=str(next(folder.glob("validation.*"))),
+            test=str(next(folder.glob("test.*"))),
+            max_steps=WARM + STEPS,
+        ),
+        lambda text: None,
+    )
     parts = build(prepared, lambda text: None)
     began, rows, tokens = 0.0, 0, 0
     for step in train(parts):
@@ -46,19 +54,43 @@ def course(folder: Path) -> dict[str, float]:
     from oneloop.prepare import prepare
     from oneloop.recipe import load_recipe
 
-    prepared = prepare(load_recipe(train=str(next(folder.glob("train.*"))), validation=str(next(folder.glob("validation.*"))), test=str(next(folder.glob("test.*")))), lambda text: None)
+    prepared = prepare(
+        load_recipe(
+            train=str(next(folder.glob("train.*"))),
+            validation=str(next(folder.glob("validation.*"))),
+            test=str(next(folder.glob("test.*"))),
+        ),
+        lambda text: None,
+    )
     tokenizer = transformers.AutoTokenizer.from_pretrained(locate("minilm"))
     labels = prepared.task.facts["labels"]
     rows = prepared.rows["train"]
     if "tokens" in rows[0]:
-        data, head, collator, rate = token_data(rows, tokenizer, labels), transformers.AutoModelForTokenClassification, transformers.DataCollatorForTokenClassification(tokenizer), 2e-5
+        data, head, collator, rate = (
+            token_data(rows, tokenizer, labels),
+            transformers.AutoModelForTokenClassification,
+            transformers.DataCollatorForTokenClassification(tokenizer),
+            2e-5,
+        )
     else:
         data = Dataset.from_list([{**tokenizer(row["text"], truncation=True), "labels": labels.index(row["label"])} for row in rows])
         head, collator, rate = transformers.AutoModelForSequenceClassification, transformers.DataCollatorWithPadding(tokenizer), 5e-5
     model = head.from_pretrained(locate("minilm"), num_labels=len(labels))
     clock = Clock()
-    arguments = transformers.TrainingArguments(output_dir="/tmp/course", per_device_train_batch_size=8, learning_rate=rate, max_steps=WARM + STEPS, use_cpu=True, save_strategy="no", logging_strategy="no", report_to="none", disable_tqdm=True)
-    transformers.Trainer(model=model, args=arguments, train_dataset=data, data_collator=collator, processing_class=tokenizer, callbacks=[clock.callback()]).train()
+    arguments = transformers.TrainingArguments(
+        output_dir="/tmp/course",
+        per_device_train_batch_size=8,
+        learning_rate=rate,
+        max_steps=WARM + STEPS,
+        use_cpu=True,
+        save_strategy="no",
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    transformers.Trainer(
+        model=model, args=arguments, train_dataset=data, data_collator=collator, processing_class=tokenizer, callbacks=[clock.callback()]
+    ).train()
     return {"rows_per_s": 8 * STEPS / clock.spent}
 
 
@@ -116,7 +148,16 @@ def main() -> None:
         found[arm].append(json.loads(done.stdout.strip().splitlines()[-1])["rows_per_s"])
     ratio = statistics.median(found["ours"]) / statistics.median(found["course"])
     shown = {arm: ", ".join(f"{value:.1f}" for value in values) for arm, values in found.items()}
-    print(json.dumps({"summary": f"{ratio:.1f} × the samples/s of HF Trainer with the course's settings (ours {shown['ours']}; course {shown['course']} rows/s; A B A B)", "ratio": ratio, "rows_per_s": found}))
+    print(
+        json.dumps(
+            {
+                "summary": f"{ratio:.1f} × the samples/s of HF Trainer with the course's settings "
+                f"(ours {shown['ours']}; course {shown['course']} rows/s; A B A B)",
+                "ratio": ratio,
+                "rows_per_s": found,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

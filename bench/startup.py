@@ -8,7 +8,16 @@ import subprocess
 import sys
 import time
 
-PROBE = "import sys; sys.argv = ['oneloop', '--help']\nfrom oneloop.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\nprint('torch' in sys.modules, file=sys.stderr)"
+PROBE = """
+import sys
+sys.argv = ["oneloop", "--help"]
+from oneloop.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print("torch" in sys.modules, file=sys.stderr)
+"""
 
 
 def seconds(command: list[str]) -> float:
@@ -27,7 +36,10 @@ def main() -> None:
         seconds(command)
         figures[name] = sorted(seconds(command) for _ in range(5))
     torch = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True).stderr.strip().splitlines()[-1]
-    summary = "; ".join(f"oneloop {name}: median {statistics.median(values):.2f} s (of 5: {', '.join(f'{v:.2f}' for v in values)})" for name, values in figures.items())
+    summary = "; ".join(
+        f"oneloop {name}: median {statistics.median(values):.2f} s (of 5: {', '.join(f'{v:.2f}' for v in values)})"
+        for name, values in figures.items()
+    )
     print(json.dumps({"summary": f"{summary}; torch imported by --help: {torch}", "figures": figures, "torch": torch}))
 
 

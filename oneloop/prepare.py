@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Note = Callable[[str], None]
 SPLITS = ("train", "validation", "test")
+MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+FOREIGN = 0.05  # share of a text's words that must belong to another language before it is said
 
 
 @dataclass
@@ -185,7 +187,7 @@ def build(prepared: Prepared, note: Note) -> Parts:
     recipe, task = prepared.recipe, prepared.task
     rank, world, device = processes.start()
     chosen = precision.resolve(recipe.precision, device)
-    tokenizer = load.load_tokenizer(recipe.model)
+    tokenizer = task.prepare_tokenizer(load.load_tokenizer(recipe.model), prepared.rows["train"])
     fit_length(prepared, tokenizer, recipe.model)
     encode(prepared, tokenizer, note)
     features = prepared.cache["train"]
@@ -292,13 +294,13 @@ def warn_language(model: str, prepared: Prepared, note: Note) -> None:
     """Say when an English, lower-casing model meets text in another script or language."""
     if model != "minilm":
         return
-    texts = [str(value) for row in prepared.rows["train"][:200] for role, value in row.items() if role in {"text", "context", "tokens"}]
-    letters = [letter for text in texts for letter in text if letter.isalpha()]
-    foreign = sum(ord(letter) > 0x24F for letter in letters)
-    if letters and foreign > 0.1 * len(letters):
-        note(
-            "minilm reads English only, and much of this text is in another script; a multilingual model such as sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2 will do better"
-        )
+    from oneloop.diagnose.language import identify
+
+    inputs = {column.role for column in prepared.task.columns if not column.target}
+    cells = [value for row in prepared.rows["train"][:200] for role, value in row.items() if role in inputs]
+    language, share = identify(" ".join(cell) if isinstance(cell, list) else str(cell) for cell in cells)
+    if language not in {"", "en"} and share > FOREIGN:
+        note(f"minilm reads English only, and this text looks like '{language}'; {MULTILINGUAL} will do better (--model {MULTILINGUAL})")
 
 
 def data_name(recipe: Recipe) -> str:

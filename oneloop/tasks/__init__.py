@@ -51,7 +51,9 @@ def task_class(name: str) -> type[Task]:
     tasks = table()
     if name not in tasks:
         known = sorted(set(tasks) | set(ALIASES))
-        raise RecipeError(f"there is no task '{name}'{did_you_mean(name, known)}", expected="one of " + ", ".join(tasks), fix="oneloop tasks")
+        raise RecipeError(
+            f"there is no task '{name}'{did_you_mean(name, known)}", expected="one of " + ", ".join(tasks), fix="oneloop tasks"
+        )
     module, _, attribute = tasks[name].partition(":")
     found: type[Task] = getattr(importlib.import_module(module), attribute)
     return found

@@ -126,6 +126,10 @@ class Task:
         names = getattr(config, "id2label", None) or {}
         return {"labels": [names[i] for i in sorted(names)]}
 
+    def prepare_tokenizer(self, tokenizer: Any, rows: Sequence[Row]) -> Any:
+        """The tokenizer to train and save with, e.g. one that keeps what the labels need."""
+        return tokenizer
+
     def prepare_model(self, model: Any, rows: Sequence[Row], features: Sequence[Feature]) -> None:
         """Change the fresh model in place before training, e.g. start the head from the training rows."""
 

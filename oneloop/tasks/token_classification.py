@@ -69,8 +69,9 @@ class TokenClassification(Task):
         "label_pieces": Field(str, "first", "which pieces of a word are trained: `first`, or `all` (B- goes on as I-)"),
         "aggregation": Field(str, "first", "a word's score from its pieces: first, max, average or simple"),
         "valid_transitions": Field(bool, True, "predict the most probable tag sequence without O I-X and B-X I-Y"),
+        "case_marks": Field(bool, True, "mark capitals for a tokenizer that lower-cases, where the text has both"),
     }
-    defaults = {"learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 6.0}
+    defaults = {"learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 5.0}
     row_metrics = ("accuracy", "f1")
     per_token = ("logits",)
 
@@ -125,6 +126,15 @@ class TokenClassification(Task):
                 column = "tags" if "tags" in row else "spans"
                 found.append(Problem(what, "correct it, or add training rows", row.get("file", ""), row.get("row"), column=column))
         return found
+
+    def prepare_tokenizer(self, tokenizer: Any, rows: Sequence[Row]) -> Any:
+        """The tokenizer with marks for capitals, where it would drop them and they tell something."""
+        from oneloop.encode import case, marked
+
+        words = (word for row in rows for word in marked.words_of(row, self.level).words)
+        if self.settings["case_marks"] and case.lowers(tokenizer) and case.tells(words):
+            return case.mark_case(tokenizer)
+        return tokenizer
 
     def has_target(self, row: Row) -> bool:
         """Whether the row has tags or spans."""
