@@ -155,7 +155,7 @@ def check(
     if (
         not set(data.target_roles) - set(data.input_roles)
         and {"tokens", "text", "question"} & data.roles
-        and not (task and _is_bare(chosen))
+        and not (_is_bare(chosen) and (task or _is_prose(tables)))
     ):
         report.findings.append(_unlabelled(data, path, _is_bare(chosen)))
     report.findings.sort(key=lambda finding: ORDER.index(finding.severity))

@@ -26,7 +26,8 @@ ALIKE, ALIKE_WORDS = 0.8, 0.85  # shared character runs, or shared words (Dice),
 # measured on 3,000 short questions, 0.99 of single typos, dropped, added or swapped words and 0.91 of replaced words are found
 ALIKE_RUNS = 0.7  # shared character runs that shared words must come with
 CHUNK = 1 << 21  # character runs hashed at once
-TOTAL = 40_000_000  # characters above which long texts are thinned
+FUNCTIONS, BINS = 8, 16  # 8 × 16 = BANDS × WIDTH values; the values of a band come from different functions
+EMPTY = np.uint32(0xFFFFFFFF)
 LINKS = 6  # neighbours looked at inside one bucket, so that a template of thousands of rows stays cheap
 READ = 20_000  # characters of a text that are compared
 
@@ -54,62 +55,76 @@ def normalise(text: str) -> str:
     return " ".join(composed.casefold().translate(_KEPT).split()) or text.strip()
 
 
-def _shingles(texts: Sequence[str], thin: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Chunks of (first text, hashes of all its character runs, where each text's runs start). Short texts give one run."""
-    start, size = 0, 0
+def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """(first, end) of stretches of texts that hold about `CHUNK` characters."""
+    first, size = 0, 0
     for end, text in enumerate(texts, 1):
-        size += len(text) + SHINGLE
+        size += min(len(text), READ) + SHINGLE
         if size >= CHUNK or end == len(texts):
-            yield start, *_hashed(texts[start:end], thin)
-            start, size = end, 0
+            yield first, end
+            first, size = end, 0
 
 
-def _hashed(texts: Sequence[str], thin: int) -> tuple[np.ndarray, np.ndarray]:
+def _hashed(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(the hash of every run of characters, uint32; the text each belongs to). A short text gives one run."""
     padded = [text[:READ].ljust(SHINGLE, "\x00") for text in texts]
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
     lengths = np.fromiter(map(len, padded), np.int64, len(padded))
     ends = np.cumsum(lengths)
-    starts = ends - lengths
     hashes = np.zeros(len(codes) - SHINGLE + 1, np.uint64)
     for i in range(SHINGLE):
         hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + codes[i : len(codes) - SHINGLE + 1 + i]
     mixed = ((hashes ^ (hashes >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) >> np.uint64(32)).astype(np.uint32)
     inside = np.ones(len(mixed), bool)
     for i in range(1, SHINGLE):
-        inside[(ends[:-1] - i)] = False
-    if thin > 1:
-        owner_long = np.repeat(lengths > 256 * thin, lengths)[: len(mixed)]
-        keep = ~owner_long | (mixed % thin == 0)
-        keep[starts] = True
-        inside &= keep
-    counts = np.add.reduceat(inside, starts, dtype=np.int64)
-    return mixed[inside], np.cumsum(counts) - counts
+        inside[ends[:-1] - i] = False
+    owners = np.repeat(np.arange(len(padded)), lengths)[: len(mixed)]
+    return mixed[inside], owners[inside]
 
 
 def signatures(texts: Sequence[str]) -> np.ndarray:
-    """MinHash signatures, (N, 128) uint32: the share of equal values of two rows estimates their Jaccard similarity."""
-    total = sum(min(len(text), READ) for text in texts)
-    thin = 1 << max(0, int(np.ceil(np.log2(max(total, 1) / TOTAL)))) if total > TOTAL else 1
-    count = BANDS * WIDTH
+    """Signatures, (N, 128) uint32: the share of equal values of two rows estimates the Jaccard similarity of their runs.
+
+    Each of 8 random functions sorts the runs of a text into 16 bins and keeps the smallest of each bin (one permutation hashing,
+    Li, Owen and Zhang, NIPS 2012), so a run is looked at 8 times, not 128. An empty bin takes the value of the next one that is
+    filled, moved by its distance (Shrivastava and Li, ICML 2014).
+    """
     rng = generator("minhash")
-    flips = rng.integers(0, 2**32, count, dtype=np.uint32)
-    factors = rng.integers(0, 2**31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    found = np.empty((len(texts), count), np.uint32)
-    for first, hashes, starts in _shingles(texts, thin):
-        for k in range(count):
-            found[first : first + len(starts), k] = np.minimum.reduceat((hashes ^ flips[k]) * factors[k], starts)
-    return found
+    flips = rng.integers(0, 2**32, FUNCTIONS, dtype=np.uint32)
+    factors = rng.integers(0, 2**31, FUNCTIONS, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    found = np.empty((len(texts), BINS, FUNCTIONS), np.uint32)
+    for first, end in _chunks(texts):
+        hashes, owners = _hashed(texts[first:end])
+        for k in range(FUNCTIONS):
+            values = (hashes ^ flips[k]) * factors[k]
+            values ^= values >> np.uint32(15)
+            values *= np.uint32(0x2C1B3C6D)
+            smallest = np.full((end - first) * BINS, EMPTY, np.uint32)
+            np.minimum.at(smallest, owners * BINS + (values >> np.uint32(28)), values)
+            found[first:end, :, k] = _filled(smallest.reshape(-1, BINS))
+    return found.reshape(len(texts), BINS * FUNCTIONS)
+
+
+def _filled(bins: np.ndarray) -> np.ndarray:
+    """(N, BINS) with the values of empty bins borrowed from the next filled one."""
+    filled = bins.copy()
+    for distance in range(1, BINS):
+        empty = filled == EMPTY
+        if not empty.any():
+            break
+        borrowed = np.roll(bins, -distance, axis=1)
+        filled[empty] = np.where(borrowed == EMPTY, EMPTY, borrowed + np.uint32(distance * 0x9E3779B1 & 0xFFFFFFFF))[empty]
+    return filled
 
 
 def _candidates(signed: np.ndarray) -> np.ndarray:
-    """Pairs (P, 2) of rows that agree in a whole band, first < second, each once."""
+    """Pairs (P, 2) of rows that agree in a whole band and in `CANDIDATE` of all values, first < second, each once."""
     rows = len(signed)
     found = np.empty(0, np.int64)
     for band in range(BANDS):
-        part = signed[:, band * WIDTH : (band + 1) * WIDTH].astype(np.uint64)
         keys = np.zeros(rows, np.uint64)
-        for i in range(WIDTH):
-            keys = (keys ^ part[:, i]) * np.uint64(0x9E3779B97F4A7C15)
+        for i in range(band * WIDTH, (band + 1) * WIDTH):
+            keys = (keys ^ signed[:, i].astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         order = np.argsort(keys, kind="stable")
         ranked = keys[order]
         pairs = [found]
@@ -118,25 +133,31 @@ def _candidates(signed: np.ndarray) -> np.ndarray:
             if not same.any():
                 break
             left, right = order[:-step][same], order[step:][same]
-            pairs.append(np.minimum(left, right).astype(np.int64) * rows + np.maximum(left, right))
+            near = _agreement(signed, left, right) >= CANDIDATE
+            left, right = left[near].astype(np.int64), right[near].astype(np.int64)
+            pairs.append(np.minimum(left, right) * rows + np.maximum(left, right))
         found = np.unique(np.concatenate(pairs))
     return np.stack(np.divmod(found, rows), axis=1) if len(found) else np.empty((0, 2), np.int64)
+
+
+def _agreement(signed: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The share of equal values of each pair, (P,)."""
+    shares = np.empty(len(left), np.float32)
+    for start in range(0, len(left), 1 << 15):
+        part = slice(start, start + (1 << 15))
+        shares[part] = (signed[left[part]] == signed[right[part]]).mean(axis=1, dtype=np.float32)
+    return shares
 
 
 def near_pairs(texts: Sequence[str]) -> list[tuple[int, int, float]]:
     """Pairs of nearly equal texts (first < second) with their similarity, 0-1. The texts are normalised and all different."""
     if len(texts) < 2:
         return []
-    signed = signatures(texts)
-    pairs = _candidates(signed)
     found = []
-    for start in range(0, len(pairs), 1 << 16):
-        part = pairs[start : start + (1 << 16)]
-        estimate = (signed[part[:, 0]] == signed[part[:, 1]]).mean(axis=1)
-        for i, j in part[estimate >= CANDIDATE].tolist():
-            value = similarity(texts[i], texts[j])
-            if value >= ALIKE:
-                found.append((i, j, value))
+    for i, j in _candidates(signatures(texts)).tolist():
+        value = similarity(texts[i], texts[j])
+        if value >= ALIKE:
+            found.append((i, j, value))
     return found
 
 
