@@ -24,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from oneloop.diagnose import statement as reader
 from oneloop.diagnose.features import features, tokens, values
+from oneloop.diagnose.vectors import KEPT, WIDTH
 from oneloop.tasks import TASKS
 
 HERE = Path(__file__).parent
@@ -54,13 +55,14 @@ class Design:
         self.words = words.tocsr()
         clues = [reader.clue_scores(row["statement"]) for row in rows]
         self.clues = np.array([[one[name][0] for name in CLASSES[:-1]] for one in clues]) * reader.CLUE_SCALE
+        nothing = np.zeros(len(KEPT) * WIDTH, np.float32)  # other languages than English have no vector
         vectors = [reader.statement_vector(row["statement"]) for row in rows]
-        self.vectors = None if any(one is None for one in vectors) else np.stack(vectors) * reader.VECTOR_SCALE  # type: ignore[arg-type]
+        self.vectors = np.stack([nothing if one is None else one for one in vectors]) * reader.VECTOR_SCALE
 
     def matrix(self, picked: np.ndarray, vector: bool, clues: bool = True) -> sparse.csr_matrix:
         """The rows `picked`; clues=False strikes the clues out."""
         blocks = [self.words[picked], sparse.csr_matrix(self.clues[picked] * clues)]
-        if vector and self.vectors is not None:
+        if vector:
             blocks.append(sparse.csr_matrix(self.vectors[picked]))
         return sparse.hstack(blocks).tocsr()
 

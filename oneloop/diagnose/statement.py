@@ -53,6 +53,14 @@ class Reading:
         return sorted(names, key=lambda name: (-self.probabilities[name], name))
 
     @property
+    def doubt(self) -> float:
+        """How much the statement leaves open: the log-odds that it is ambiguous, less half those of its first task."""
+        inside = max(1e-6, 1 - self.none)
+        first = min(self.probabilities[self.ranked[0]] / inside, 1 - 1e-6)
+        unclear = min(max(self.ambiguous, 1e-9), 1 - 1e-9)
+        return math.log(unclear / (1 - unclear)) - 0.5 * math.log(first / (1 - first))
+
+    @property
     def none(self) -> float:
         """The probability that none of the tasks fits."""
         return self.probabilities.get(NONE, 0.0)
@@ -122,13 +130,11 @@ def clue_scores(statement: str) -> dict[str, tuple[float, list[str]]]:
 
 
 def statement_vector(statement: str) -> Array | None:
-    """The vector of an English statement; zeros for another language (the encoder is English); None where not installed."""
+    """The vector of an English statement; None for another language (the encoder is English) and where none is installed."""
     from oneloop.diagnose import vectors
 
-    if vectors.folder() is None:
+    if vectors.folder() is None or identify([statement])[0] in ("es", "fr", "de"):
         return None
-    if identify([statement])[0] in ("es", "fr", "de"):
-        return np.zeros(vectors.WIDTH * len(vectors.KEPT), np.float32)
     return vectors.quiet_vector(statement)
 
 

@@ -16,8 +16,8 @@ from oneloop.diagnose.statement import Reading, read_statement
 from oneloop.errors import OneloopError
 from oneloop.tasks import task_class
 
-ASK = 0.30  # above this a statement counts as ambiguous; chosen on the tuning bank
-OUTSIDE = 0.5  # above this no task fits
+ASK = -1.9  # above this doubt a statement is asked about; chosen by cross-validation on the tuning bank, as is OUTSIDE
+OUTSIDE = 0.38  # above this probability no task fits
 SURE = 0.6  # a statement this sure of its task is not overruled by data
 NEAR = 0.06  # a task at least this probable is an option of the question
 
@@ -63,7 +63,7 @@ def from_reading(reading: Reading) -> Diagnosis:
         kind = reading.kind if reading.kind in KINDS else "other"
         why = [f"the words {quoted(reading.kind_words)}"] if reading.kind_words else ["no words ask for something done with text"]
         return Diagnosis(ranked[:SHOWN_TASKS], why, none=True, kind=kind, instead=KINDS[kind])
-    ambiguous = reading.ambiguous > ASK
+    ambiguous = reading.doubt > ASK
     near = [name for name in ranked if reading.probabilities[name] > NEAR]
     options = near[:3] if len(near) > 1 else ranked[:2]
     evidence = {name: [because(name, reading.why.get(name, []))] for name in ranked}
