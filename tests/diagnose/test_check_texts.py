@@ -126,13 +126,19 @@ def test_questions_about_one_context_are_not_copies():
         ({"lawful": 100, "unlawful": 5}, {}),
         ({"relevant": 100, "irrelevant": 9}, {}),
         ({"level 1": 100, "level 2": 3}, {}),
-        ({"NN": 500, "NNS": 40, "NNP": 3, "VB": 200, "VBG": 9, "VBZ": 4}, {}),
         ({"en": 100, "es": 2}, {}),
         ({"male": 100, "female": 90}, {}),
     ],
 )  # fmt: skip
 def test_D18_slips_are_told_from_names(counts, expected):
     assert spelling.misspelled(counts) == expected
+
+
+def test_D18_part_of_speech_tags_are_codes_not_slips():
+    counts = {"NN": 5000, "NNS": 40, "NNP": 3, "VBZ": 2000, "VBG": 9, "VBP": 4, "nn": 2}
+    assert spelling.misspelled(counts, codes=True) == {"nn": "NN"}
+    rows = [{"id": "1", "row": 1, "file": "a", "tokens": ["w"] * 9, "tags": ["NN"] * 8 + ["NNS"]}] * 90
+    assert spelling.are_codes(rows) and not spelling.are_codes([{"tags": ["B-PER", "O"]}])
 
 
 def test_D18_edits_count_swaps_as_one():

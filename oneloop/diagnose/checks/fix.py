@@ -17,7 +17,7 @@ from typing import Any
 from oneloop.commit import write_file
 from oneloop.diagnose.checks.drift import labels_of
 from oneloop.diagnose.checks.finding import TEXT_ROLES, TRAIN, Data, place
-from oneloop.diagnose.checks.spelling import misspelled
+from oneloop.diagnose.checks.spelling import are_codes, misspelled
 from oneloop.diagnose.checks.splits import Found, target_key
 from oneloop.diagnose.checks.text import BIDI, SURROGATE
 from oneloop.encode.repair import Context, find_answer, find_unit
@@ -113,7 +113,7 @@ def _whole_rows(data: Data, log: _Log) -> tuple[set[Place], set[Place]]:
 def _cells(data: Data, columns: Mapping[str, Any], log: _Log) -> dict[Place, dict[str, Any]]:
     """{place: {column: new cell}} of every cell that changes."""
     found: dict[Place, dict[str, Any]] = {}
-    spelling = misspelled(Counter(label for row in data.all_rows for label in labels_of(row)))
+    spelling = misspelled(Counter(label for row in data.all_rows for label in labels_of(row)), codes=are_codes(data.all_rows))
     entities = has_entities({tag for row in data.all_rows for tag in row.get("tags", ())})
     unit = find_unit([row for row in data.all_rows if row.get("answers") and "context" in row])
     bare = not set(data.target_roles) - set(data.input_roles)

@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from oneloop.diagnose.checks.drift import labels_of
 from oneloop.diagnose.checks.finding import BIASES, Data, Finding, about
+from oneloop.measure.entities import has_entities
 from oneloop.tasks.base import Row
 
 TIMES = 10  # a spelling one or two letters off is taken for a slip if the other is this many times as frequent …
 SHORT_TIMES = 50  # … and this many times for names of three letters, where one letter is a third of the name
-MOST = 40  # labels beyond which only the rarest 2,000 are compared with the frequent ones
 PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "de", "re", "pre", "a", "anti", "mis", "sub", "up", "no", "co", "ex", "not")
 
 
@@ -27,9 +27,12 @@ def canonical(label: str) -> str:
     return re.sub(r"[\s_\-]+", " ", text).strip(" .,;:\"'`")
 
 
-def misspelled(counts: Mapping[str, int]) -> dict[str, str]:
-    """{odd spelling: the usual one} among labels and how often each occurs."""
+def misspelled(counts: Mapping[str, int], *, codes: bool = False) -> dict[str, str]:
+    """{odd spelling: the usual one} among labels and how often each occurs. codes: the labels are codes that differ by single
+    letters on purpose (NN, NNS, NNP): only case, width and spaces count as spelling."""
     found = _variants(counts)
+    if codes:
+        return found
     names = {label: count for label, count in counts.items() if label not in found}
     frequent = sorted((label for label, count in names.items() if count >= TIMES), key=lambda label: -names[label])
     rare = sorted((label for label in names if names[label] * TIMES <= max(names.values())), key=lambda label: names[label])[:2000]
@@ -67,7 +70,7 @@ def _slip(label: str, other: str, times: float) -> bool:
     if distance > allowed:
         return False
     if len(b) == 3 or len(a) <= 3:
-        return times >= SHORT_TIMES and len(b) >= 3 and (sorted(a) == sorted(b) or len(a) == len(b) or len(b) > 3)
+        return times >= SHORT_TIMES and len(b) >= 3
     return True
 
 
@@ -87,10 +90,16 @@ def edits(first: str, second: str) -> int:
     return last[-1]
 
 
+def are_codes(rows: Sequence[Row]) -> bool:
+    """Whether the labels are parts of speech or the like: tags that mark no entities."""
+    tags = {tag for row in rows for tag in row.get("tags", ())}
+    return bool(tags) and not has_entities(tags)
+
+
 def label_typos(data: Data) -> Iterator[Finding]:
     """Labels, tag types and span types that look like other spellings of a much more frequent one, with their rows."""
     counts = Counter(label for row in data.all_rows for label in labels_of(row))
-    usual = misspelled(counts)
+    usual = misspelled(counts, codes=are_codes(data.all_rows))
     if not usual:
         return
     rows: list[Row] = []
