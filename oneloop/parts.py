@@ -212,7 +212,8 @@ class Parts:
         import torch.distributed as dist
 
         codes: list[Any] = [None] * self.world
-        dist.all_gather_object(codes, code)
+        with company():
+            dist.all_gather_object(codes, code)
         return int(max(codes))
 
     def reduce(self, sums: tuple[float, float]) -> tuple[float, float]:
@@ -227,11 +228,12 @@ class Parts:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         flat = torch.cat([parameter.grad.reshape(-1) for parameter in trainable])
-        dist.all_reduce(flat)
-        for parameter, part in zip(trainable, flat.split([parameter.numel() for parameter in trainable])):
-            parameter.grad.copy_(part.view_as(parameter))
         totals = torch.tensor(sums, dtype=torch.float64, device="cpu" if dist.get_backend() == "gloo" else self.device)
-        dist.all_reduce(totals)
+        with company():
+            dist.all_reduce(flat)
+            dist.all_reduce(totals)
+        for parameter, part in zip(trainable, torch.split(flat, [parameter.numel() for parameter in trainable])):
+            parameter.grad.copy_(part.view_as(parameter))
         return float(totals[0]), float(totals[1])
 
     def step(self, plan: Plan, loss: float, learning_rate: float, norm: float, labels: float, seconds: float) -> Step:
@@ -267,6 +269,17 @@ class Parts:
         else:
             positions = [self.features[i]["row"] for i in plan.features]
         return [self.row_name(row) for row in dict.fromkeys(positions)]
+
+
+@contextlib.contextmanager
+def company() -> Iterator[None]:
+    """Say in one line that another process of the run is gone; the library's own words are a stack of addresses."""
+    try:
+        yield
+    except RuntimeError as error:
+        what = "another process of this run has ended"
+        fix = "see what it printed, and run the same command again to go on from the last checkpoint"
+        raise OneloopError(what, where=str(error).strip().splitlines()[-1][:200], fix=fix) from error
 
 
 def _nothing(text: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from oneloop.errors import RunError
+
 
 def rank_from_environment() -> int:
     """This process's number as the launcher gave it; 0 without a launcher. Needs no torch."""
@@ -15,7 +17,7 @@ def rank_from_environment() -> int:
 
 
 def start() -> tuple[int, int, str]:
-    """Join the other processes, if there are any: (rank, number of processes, device)."""
+    """Join the other processes, if there are any: (rank, number of processes, device). RunError when they do not meet."""
     from oneloop.model.precision import device_name
 
     world = int(os.environ.get("WORLD_SIZE", "1") or 1)
@@ -23,9 +25,11 @@ def start() -> tuple[int, int, str]:
         return 0, 1, device_name()
     from accelerate import PartialState
 
-    state = PartialState()
-    device = str(state.device)
-    return state.process_index, state.num_processes, device
+    state = PartialState(cpu=device_name() == "cpu")  # without being told, accelerate joins no processes on a CPU
+    if state.num_processes != world:
+        what = f"{world} processes were started and {state.num_processes} of them have met"
+        raise RunError(what, expected="processes started by `accelerate launch` or `torchrun`", fix="start the run again")
+    return state.process_index, world, str(state.device)
 
 
 def broadcast(value: Any, world: int) -> Any:
@@ -34,8 +38,11 @@ def broadcast(value: Any, world: int) -> Any:
         return value
     import torch.distributed as dist
 
+    from oneloop.parts import company
+
     box = [value]
-    dist.broadcast_object_list(box, src=0)
+    with company():
+        dist.broadcast_object_list(box, src=0)
     return box[0]
 
 
@@ -45,6 +52,9 @@ def any_of(value: bool, world: int) -> bool:
         return value
     import torch.distributed as dist
 
+    from oneloop.parts import company
+
     found: list[Any] = [None] * world
-    dist.all_gather_object(found, value)
+    with company():
+        dist.all_gather_object(found, value)
     return any(found)

@@ -267,3 +267,10 @@ def fill_at(target: str, nth: int, folder: str, leave: int) -> None:
                 stream.write(b"\0" * max(0, usage.f_bavail * usage.f_frsize - leave))
 
     wrapped(target, act)
+
+
+def dump_late(seconds: float = 20.0) -> None:
+    """Print where every thread stands after some seconds: for a child that hangs."""
+    import faulthandler
+
+    faulthandler.dump_traceback_later(seconds)
