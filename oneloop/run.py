@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from oneloop import checkpoint, commit
 from oneloop.errors import NotFinite, RecipeError, RunError
 from oneloop.lock import RunLock, Signals
+from oneloop.processes import rank_from_environment
 from oneloop.recipe import Recipe, load_recipe
 from oneloop.runlog import RunLog
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
 CHECKPOINTS, LOG = "checkpoints", "log.jsonl"
+ENGINES = ("loop", "trainer")
 FIRST_LOOK = 64  # rows evaluated before training, so that a broken metric fails at the start and not at the end
 SAVE_SHARE = 0.03  # of the training time may go into checkpoints when `save_every` is "epoch"
 SAVE_SECONDS = 600.0  # … but a run is never longer than this without one
@@ -59,6 +61,10 @@ def train(recipe: str | Path | Recipe | None = None, *, on_event: OnEvent | None
         from oneloop.seeds import train_seeds
 
         return train_seeds(found, on_event)
+    if found.engine not in ENGINES:
+        raise RecipeError(f"the engine '{found.engine}' cannot train yet", expected="one of " + ", ".join(ENGINES), fix="--engine loop")
+    if found.streaming:
+        raise RecipeError("streaming is not there yet", expected="data that fits on this disk", fix="remove 'streaming'")
     if found.train is None:
         raise RecipeError("there is nothing to train on", expected="a file, folder or hf:NAME", fix="--train FILE")
     folder = output_folder(found)
@@ -79,8 +85,9 @@ def output_folder(recipe: Recipe) -> Path:
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
         commit.sync_folder(folder.parent)
         commit.sync_folder(folder)
-    commit.write_file(folder / CHECKPOINTS / ".writable", b"")
-    (folder / CHECKPOINTS / ".writable").unlink()
+    if rank_from_environment() == 0:
+        commit.write_file(folder / CHECKPOINTS / ".writable", b"")
+        (folder / CHECKPOINTS / ".writable").unlink()
     return folder
 
 
@@ -88,8 +95,6 @@ class _Here:
     """The folder's lock, taken by the first process of a run only."""
 
     def __init__(self, folder: Path) -> None:
-        from oneloop.processes import rank_from_environment
-
         self.lock = RunLock(folder) if rank_from_environment() == 0 else None
 
     def __enter__(self) -> None:
@@ -134,8 +139,6 @@ class Run:
     @property
     def leads(self) -> bool:
         """Whether this process writes and speaks for the run."""
-        from oneloop.processes import rank_from_environment
-
         return rank_from_environment() == 0
 
     # ---- the whole story ---------------------------------------------------------------------------
