@@ -6,6 +6,7 @@ Out: a `Report`: findings with count, first rows and remedy, a verdict, and (on 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -133,7 +134,8 @@ def check(
     path: a file, folder, archive, glob or list of files, or {"train": …, "validation": …, "test": …}. task: its name; found from
     the data if not given. columns: {role: column}; found if not given. fix: a folder for a cleaned copy and `changes.jsonl`.
     label_sheet: how many rows to write to a sheet for labelling. max_length: a token limit of interest besides the usual.
-    say: told what is being done. A file that cannot be read gives findings too; RecipeError only for an unknown task.
+    say: told what is being done. A file that cannot be read gives findings too; DataError for a path that is not there,
+    RecipeError for an unknown task.
     """
     tell = say or (lambda _: None)
     report = Report(task=task_class(task).name if task else None)
@@ -180,9 +182,13 @@ def _read(path: Any, report: Report) -> dict[str, Any]:
         else:
             found = read_splits(path, max_bad=None)
     except DataError as error:
+        if not error.problems and not _is_there(path):
+            raise
         report.findings += from_problems(error.problems) or [_refused(error)]
         return {}
     except OneloopError as error:
+        if not _is_there(path):
+            raise
         report.findings.append(_refused(error))
         return {}
     for name, table in found.items():
@@ -196,6 +202,12 @@ def _read(path: Any, report: Report) -> dict[str, Any]:
                 Finding("no-rows", BLOCKS, f"{name} has no rows", "check the file", rows=[(found[name].file, 0)], split=name)
             )
     return {name: table for name, table in found.items() if name not in empty}
+
+
+def _is_there(path: Any) -> bool:
+    """Whether every path that was given exists, or is an address or a pattern; a mistyped name is an error, not a finding."""
+    paths = path.values() if isinstance(path, Mapping) else [path] if isinstance(path, str | Path) else path
+    return all(item is None or Path(str(item)).exists() or re.search(r"[*?\[:]", str(item)) for item in paths)
 
 
 def _refused(error: OneloopError) -> Finding:
@@ -254,7 +266,7 @@ def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any]
         across = [problem for problem in mixed_types(tables, [target]) if problem.render() not in within]
         report.findings += from_problems(across, "mixed-labels")
     related: dict[str, Any] = next((table.related for table in tables.values() if getattr(table, "related", None)), {})
-    return Data(found, {name: list(table.columns) for name, table in tables.items()}, related, tables, mapped)
+    return Data(found, {name: list(table.columns) for name, table in tables.items()}, related, tables, mapped, _is_bare(task))
 
 
 def _has(table: Any, mapped: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from oneloop.diagnose.check import Report, check, leaked
-from oneloop.errors import RecipeError
+from oneloop.errors import DataError, RecipeError
 
 WORDS = "the order came late and box was open please send another one to my home I paid twice for shoes but got none".split()  # noqa: SIM905
 
@@ -149,11 +149,13 @@ def test_D3_what_the_reader_refuses_is_a_finding_with_its_row(tmp_path):
     assert any(("data.csv", 21) in places(finding) for finding in blocked)
 
 
-def test_D4_an_empty_file_and_a_missing_one_are_findings(tmp_path):
-    (tmp_path / "empty.csv").write_text("")
-    for path in (tmp_path / "empty.csv", tmp_path / "gone.csv"):
-        report = check(path)
-        assert report.verdict == "blocks training" and report.findings
+def test_D4_an_empty_file_is_a_finding_and_a_missing_one_an_error(tmp_path):
+    for name, content in (("empty.csv", ""), ("header.csv", "text,label\n")):
+        (tmp_path / name).write_text(content)
+        report = check(tmp_path / name)
+        assert report.verdict == "blocks training" and name in report.render()
+    with pytest.raises(DataError, match="no such file"):
+        check(tmp_path / "gone.csv")
 
 
 def test_D11_texts_with_nothing_to_read_are_counted(tmp_path):

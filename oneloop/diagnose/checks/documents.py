@@ -31,7 +31,7 @@ ROLES = ("system", "user", "assistant", "tool", "function", "developer")
 
 def documents(data: Data) -> Iterator[Finding]:
     """Bare texts: tiny ones, ones without an end, lines that come back in many."""
-    if data.roles - {"text", "title"} or "text" not in data.roles:
+    if not data.learns_text or data.roles - {"text", "title"} or "text" not in data.roles:
         return
     rows = [row for row in data.all_rows if isinstance(row.get("text"), str) and row["text"].strip()]
     if not rows:

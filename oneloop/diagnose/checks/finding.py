@@ -79,6 +79,7 @@ class Data:
     related: dict[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
     mapped: Mapping[str, Any] = field(default_factory=dict)
+    learns_text: bool = True  # whether a bare text is what a model learns to say
 
     @cached_property
     def roles(self) -> frozenset[str]:

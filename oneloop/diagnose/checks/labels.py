@@ -15,11 +15,9 @@ from oneloop.diagnose.checks.drift import labels_of
 from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, TRAIN, Data, Finding, about, percent, shorten
 from oneloop.tasks.base import Row
 
-RARE_TIMES = 10  # a spelling one or two letters off is taken for a slip if the other is this many times as frequent
 DOMINANT, OVERWHELMING = 0.9, 0.99  # share of one class: accuracy then says little, or nothing
 FEW_EXAMPLES = 5  # examples under which a class is named as rare
 NULLS = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "#n/a", "<na>", "-", "--", "?", "unknown label", "undefined", "tbd"})
-PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "de", "re", "pre", "a", "anti", "mis", "sub", "up", "no", "co", "ex", "not")
 
 
 def labels(data: Data) -> Iterator[Finding]:

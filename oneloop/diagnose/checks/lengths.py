@@ -112,6 +112,7 @@ def counter() -> tuple[Count, str]:
     unknown: Any = tokenizer.token_to_id(json.loads(path.read_text("utf-8"))["model"].get("unk_token") or "[UNK]")
 
     def count(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens and unknown tokens of each text, in calls of 500 so that memory stays bounded."""
         sizes, missing = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
         for start in range(0, len(texts), 500):
             part = [text[:READ].encode("utf-8", "replace").decode() for text in texts[start : start + 500]]

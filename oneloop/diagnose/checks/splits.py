@@ -176,7 +176,7 @@ def _inside(data: Data, found: Found, name: str) -> Iterator[Finding]:
         message = "{count} rows ({share}) share their input with another row: a plain random split puts them on both sides and leaks"
         remedy = "split by input (training here keeps equal inputs on one side), never row by row"
         shown = [_pair(found, i, earlier[i]) for i in again]
-        yield about("repeated-inputs", BIASES, rows, size, message, remedy, examples=shown, split=name)
+        yield about("repeated-inputs", BIASES if len(rows) > MANY * size else LOOK, rows, size, message, remedy, examples=shown, split=name)
     near = [i for i in positions if any(j in first for j in found.copies.near.get(found.copies.ids[i], ()))]
     if len(near) >= max(2, FEW * size) and (name == TRAIN or len(data.splits) == 1):
         partners = [found.rows[first[next(j for j in found.copies.near[found.copies.ids[i]] if j in first)]] for i in near]
