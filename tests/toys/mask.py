@@ -44,8 +44,8 @@ class Mask(Task):
 
     def infer(self, model: Any, batch: Any, outputs: Any) -> Any:
         outputs = self.forward(model, batch) if outputs is None else outputs
-        labels = batch.get("labels", outputs["logits"].argmax(-1))
-        nll, count = self.loss(outputs, batch | {"labels": labels})
+        best = outputs["logits"].argmax(-1).masked_fill(batch["inputs"]["attention_mask"] == 0, IGNORE)
+        nll, count = self.loss(outputs, {"labels": best} | batch)
         return {"nll": nll, "count": count}
 
     def decode(self, outputs: Any, features: Any, rows: Any, tokenizer: Any = None) -> list[Any]:
