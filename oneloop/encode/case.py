@@ -43,7 +43,8 @@ def mark_case(tokenizer: Any) -> Any:
     backend.normalizer = normalizers.Sequence([*rules, backend.normalizer])
     backend.no_truncation()
     backend.no_padding()
-    return PreTrainedTokenizerFast(
+    kind: Any = PreTrainedTokenizerFast
+    return kind(
         tokenizer_object=backend,
         model_max_length=tokenizer.model_max_length,
         padding_side=tokenizer.padding_side,

@@ -97,7 +97,7 @@ def scheduler(parts: Parts, start: int) -> Any:
 def made(base: type) -> Any:
     """The Trainer class with the overrides this module's docstring explains."""
 
-    class StepTrainer(base):  # type: ignore[misc, valid-type]
+    class StepTrainer(base):  # type: ignore[misc]
         """A Trainer whose batches are whole steps of a plan."""
 
         parts: Parts

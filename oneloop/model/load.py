@@ -46,7 +46,9 @@ def attention_settings(folder: str) -> dict[str, Any]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep transformers' progress bars and load reports off the terminal: what matters is said by the run itself."""
-    from transformers.utils import logging as speech
+    import transformers
+
+    speech: Any = transformers.utils.logging
 
     level, bars = speech.get_verbosity(), speech.is_progress_bar_enabled()
     speech.set_verbosity_error()
@@ -67,12 +69,19 @@ def check_config(folder: str) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"config.json cannot be read: {error}", where=str(path), fix="restore the file from where the model came from") from error
+        raise ModelError(
+            f"config.json cannot be read: {error}", where=str(path), fix="restore the file from where the model came from"
+        ) from error
     if not isinstance(config, dict):
         raise ModelError("config.json is not an object", where=str(path), expected="what save_pretrained writes")
     for name in REFUSED_KEYS:
         if config.get(name):
-            raise ModelError(f"the model wants to run code of its own ('{name}' in config.json)", where=str(path), expected="a model that transformers knows", fix="use another model, or remove the key after reading the code")
+            raise ModelError(
+                f"the model wants to run code of its own ('{name}' in config.json)",
+                where=str(path),
+                expected="a model that transformers knows",
+                fix="use another model, or remove the key after reading the code",
+            )
     if "/" in str(config.get("attn_implementation") or config.get("_attn_implementation") or ""):
         raise ModelError("config.json names attention code to download", where=str(path), fix="remove attn_implementation from config.json")
     _check_size(config, path)
@@ -166,7 +175,16 @@ def set_dropout(model: Any, share: float) -> None:
         for name in ("dropout_prob", "attention_dropout", "attn_dropout_prob"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, share)
-    for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "dropout", "attention_dropout"):
+    for key in (
+        "hidden_dropout_prob",
+        "attention_probs_dropout_prob",
+        "classifier_dropout",
+        "resid_pdrop",
+        "embd_pdrop",
+        "attn_pdrop",
+        "dropout",
+        "attention_dropout",
+    ):
         if getattr(model.config, key, None) is not None:
             setattr(model.config, key, share)
 
@@ -177,12 +195,20 @@ def refuse_unfinished(model: Any, where: str) -> None:
 
     bad = [name for name, parameter in model.named_parameters() if not torch.isfinite(parameter).all()]
     if bad:
-        raise NotFinite(f"the weights hold NaN or infinite numbers: {', '.join(bad[:5])}", where=where, fix="use an earlier checkpoint or the original model")
+        raise NotFinite(
+            f"the weights hold NaN or infinite numbers: {', '.join(bad[:5])}",
+            where=where,
+            fix="use an earlier checkpoint or the original model",
+        )
 
 
 def _cannot_load(what: str, name: str, folder: str, error: Exception) -> ModelError:
     """One message for the many ways in which a model does not load."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     local = Path(folder).is_dir()
-    fix = "check that the folder is complete (config.json, model.safetensors, tokenizer files)" if local else "check the name and the network, or use a local folder or 'minilm'"
+    fix = (
+        "check that the folder is complete (config.json, model.safetensors, tokenizer files)"
+        if local
+        else "check the name and the network, or use a local folder or 'minilm'"
+    )
     return ModelError(f"the {what} '{name}' cannot be loaded: {first}", where=folder if local else "", fix=fix)

@@ -6,6 +6,7 @@ Out: (losses, counts), (B,) float32 each: the sum of the losses of a feature and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,29 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Sequence[float] | Non
     counted = flat != IGNORE
     counts = counted.float() if classes is None else classes[flat.clamp(min=0)] * counted
     return losses.reshape(len(labels), -1).sum(dim=1), counts.reshape(len(labels), -1).sum(dim=1)
+
+
+def smoothed_cross_entropy(
+    logits: Tensor, labels: Tensor, smoothing: float, weights: Sequence[float] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy against smoothed labels (Szegedy et al., 2016, section 7), logits (B, L) and labels (B,).
+
+    The right class has 1 − s + s/L of the target and every other s/L. The target's own entropy is taken off, so that a
+    perfect model has loss 0 as without smoothing; it is a constant and moves no gradient.
+    """
+    import torch
+
+    classes = logits.shape[-1]
+    plain, counts = cross_entropy(logits, labels, weights)
+    if not smoothing or classes < 2:
+        return plain, counts
+    logs = torch.log_softmax(logits.float(), dim=-1)
+    rest = smoothing / classes
+    top = 1.0 - smoothing + rest
+    entropy = -(top * math.log(top) + (classes - 1) * rest * math.log(rest))
+    right = logs.gather(1, labels.clamp(min=0).unsqueeze(1)).squeeze(1)
+    losses = -(1.0 - smoothing) * right - smoothing * logs.mean(dim=-1) - entropy
+    return losses * counts, counts  # a count is the label's class weight, 1 without weights, 0 where there is no label
 
 
 def binary_cross_entropy(logits: Tensor, labels: Tensor, weights: Sequence[float] | None = None) -> tuple[Tensor, Tensor]:

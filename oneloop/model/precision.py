@@ -32,10 +32,12 @@ def fast_bf16(device: str) -> bool:
     import torch
 
     if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     if device != "cpu":
         return False
-    checks: list[Callable[[], bool]] = [getattr(torch.cpu, name, lambda: False) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    checks: list[Callable[[], bool]] = [
+        getattr(torch.cpu, name, lambda: False) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    ]
     return any(check() for check in checks)
 
 
@@ -44,7 +46,9 @@ def resolve(precision: str, device: str) -> str:
     if precision == "auto":
         return "bf16" if fast_bf16(device) else "fp32"
     if precision == "fp16" and not device.startswith("cuda"):
-        raise RecipeError(f"precision fp16 needs a CUDA GPU, and this run uses {device}", expected="fp32 or bf16 here", fix="--precision auto")
+        raise RecipeError(
+            f"precision fp16 needs a CUDA GPU, and this run uses {device}", expected="fp32 or bf16 here", fix="--precision auto"
+        )
     return precision
 
 

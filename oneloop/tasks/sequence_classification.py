@@ -63,8 +63,11 @@ class SequenceClassification(Task):
         shape="one label, several labels or one number beside each text or pair of texts",
         example="Tag each review with its sentiment.",
     )
-    fields = {"class_weights": Field(str, "none", "`balanced` weighs classes by the inverse of their frequency")}
-    defaults = {"learning_rate": 3e-4, "head_factor": 5.0, "batch_rows": 32, "epochs": 5.0}
+    fields = {
+        "class_weights": Field(str, "none", "`balanced` weighs classes by the inverse of their frequency"),
+        "label_smoothing": Field(float, 0.1, "share of a label that training spreads over all classes; scores are not smoothed"),
+    }
+    defaults = {"learning_rate": 3e-4, "head_factor": 5.0, "batch_rows": 32, "epochs": 6.0}
     row_metrics = ("accuracy",)
     whole_rows = True
 
@@ -195,7 +198,8 @@ class SequenceClassification(Task):
         elif self.kind == "multi":
             found, counts = losses.binary_cross_entropy(logits, labels, weights)
         else:
-            found, counts = losses.cross_entropy(logits, labels, weights)
+            smoothing = self.settings["label_smoothing"] if logits.requires_grad else 0.0  # scores are never smoothed
+            found, counts = losses.smoothed_cross_entropy(logits, labels, smoothing, weights)
         return found * batch["first"], counts * batch["first"]
 
     # ---- labels, scores -------------------------------------------------------------------------
