@@ -22,6 +22,7 @@ import oneloop
 from oneloop import console
 from oneloop.errors import DataError, OneloopError, Stopped
 from oneloop.flags import UsageError, extra_flags, train_signature
+from oneloop.processes import rank_from_environment
 from oneloop.recipe import spelled
 from oneloop.recipe_values import mapping, parse_set
 
@@ -82,7 +83,9 @@ def closed_pipe() -> int:
 
 
 def say(text: str) -> None:
-    """One answer on stdout; characters the terminal cannot show are escaped."""
+    """One answer on stdout, from the first process of a run on several; characters the terminal cannot show are escaped."""
+    if rank_from_environment() != 0:
+        return
     encoding = sys.stdout.encoding or "utf-8"
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")

@@ -38,9 +38,8 @@ def finish(run: Run) -> Result:
     began = time.perf_counter()
     found = evaluate_rows(run.task, run.engine, run.prepared.rows[split], run.prepared.features(split, run.parts))
     seconds = time.perf_counter() - began
-    if not run.leads:
-        run.together(0)
-        return Result(run.folder, {"metrics": found.metrics()}, run.notes)
+    if not run.leads:  # the first process writes; the others wait, and know what it found
+        return Result(run.folder, run.together(None), run.notes)
     metrics = record(run, split, found, seconds)
     plain = unwrapped(run)
     from oneloop.ship.save import save_model
@@ -56,8 +55,7 @@ def finish(run: Run) -> Result:
         checkpoint.clear(run.folder / "checkpoints", run.replaces)
     write_run(run, "finished")  # last: until then the same command finishes the run without training again
     run.emit("done", path=str(run.folder), metrics=metrics)
-    run.together(0)
-    return Result(run.folder, metrics, run.notes)
+    return Result(run.folder, run.together(metrics), run.notes)
 
 
 def restore_best(run: Run) -> None:

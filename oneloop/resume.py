@@ -26,7 +26,7 @@ def join_or_begin(run: Run) -> None:
     """Take up the folder's unfinished run, or begin one. RunError, with every difference, when the settings, the data or
     the versions are not those it was started with, unless the recipe says `force`."""
     now = fingerprint.of_run(run.parts, run.prepared.rows)
-    before = read_run(run)
+    before = run.together(read_run(run))  # what the first process read: it may write the file before another one has read it
     going_on = before is not None and before.get("status") != "finished"
     changed = fingerprint.differences(before.get("fingerprint", {}), now) if before is not None else []
     refused = [text for text in changed if not text.startswith(MAY_DIFFER)]
@@ -41,7 +41,7 @@ def join_or_begin(run: Run) -> None:
         run.note("repeating the finished run of this folder; its results stay until the new ones are complete")
         run.replaces = str(before.get("id", ""))
     begun = bool(run.id)
-    run.id = run.id or secrets.token_hex(8)
+    run.id = run.together(run.id or secrets.token_hex(8))
     run.facts = {"run": run.id, "fingerprint": now}
     if run.leads and (not begun or changed):
         write_run(run, "running")
