@@ -7,12 +7,13 @@ Out: facts, JSON-ready; DataError when there is nothing to learn from them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from oneloop.errors import DataError
+from oneloop.errors import DataError, Problem, did_you_mean
+from oneloop.tasks.base import Row
 
 MANY_LABELS = 1000  # from here on, labels of which most occur once are taken for ids
 PLAIN_STD, PLAIN_MEAN = (0.2, 5.0), 10.0  # scores in this range are learned as they are, so that the model's output is the score
@@ -44,3 +45,20 @@ def scale(scores: Sequence[float]) -> dict[str, Any]:
     if std == 0:
         raise DataError(f"all {len(scores)} training rows have the score {mean:g}: there is nothing to learn", fix="check the score column")
     return {} if PLAIN_STD[0] <= std <= PLAIN_STD[1] and abs(mean) <= PLAIN_MEAN else {"mean": mean, "std": std}
+
+
+def unknown(rows: Sequence[Row], names_of: Callable[[Row], Iterable[str]], known: set[str], column: Callable[[Row], str]) -> list[Problem]:
+    """One problem for each name of each row that is not among `known`, the names of the training rows."""
+    remedy = "correct it, or add training rows"
+    return [
+        Problem(
+            f"{name!r} occurs in no training row{did_you_mean(name, known)}",
+            remedy,
+            row.get("file", ""),
+            row.get("row"),
+            column=column(row),
+        )
+        for row in rows
+        for name in names_of(row)
+        if name not in known
+    ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oneloop.errors import DataError, Problem, did_you_mean
+from oneloop.errors import DataError, Problem
 from oneloop.read import cells
 from oneloop.tasks.base import Batch, Clues, Column, Feature, Field, Prediction, Row, Task
 
@@ -115,21 +115,10 @@ class SequenceClassification(Task):
         """One problem for each label of each row that no training row has."""
         if self.kind == "regression":
             return []
+        from oneloop.encode.labels import unknown
+
         role = "labels" if self.kind == "multi" else "label"
-        known = set(self.labels)
-        remedy = "correct it, or add training rows"
-        return [
-            Problem(
-                f"label {name!r} occurs in no training row{did_you_mean(name, known)}",
-                remedy,
-                row.get("file", ""),
-                row.get("row"),
-                column=role,
-            )
-            for row in rows
-            for name in self._gold(row)
-            if name not in known
-        ]
+        return unknown(rows, self._gold, set(self.labels), lambda row: role)
 
     def _gold(self, row: Row) -> list[str]:
         """The labels of a row, one or several."""

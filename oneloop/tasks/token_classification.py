@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oneloop.errors import DataError, Problem, RecipeError, did_you_mean
+from oneloop.errors import DataError, Problem, RecipeError
 from oneloop.read import cells
 from oneloop.tasks.base import IGNORE, Clues, Column, Feature, Field, Prediction, Row, Task
 
@@ -114,18 +114,17 @@ class TokenClassification(Task):
 
     def unknown_labels(self, rows: Sequence[Row]) -> list[Problem]:
         """One problem for each tag or label of each row that no training row has."""
+        from oneloop.encode.labels import unknown
         from oneloop.measure.entities import parse
 
         entities = self.facts["kind"] == "entities"
         known = {parse(label)[1] for label in self.labels} if entities else set(self.labels)
-        found = []
-        for row in rows:
-            names = {parse(tag)[1] if entities else tag for tag in row.get("tags", ())} | {span["label"] for span in row.get("spans", ())}
-            for name in sorted(names - known):
-                what = f"{name!r} occurs in no training row{did_you_mean(name, known)}"
-                column = "tags" if "tags" in row else "spans"
-                found.append(Problem(what, "correct it, or add training rows", row.get("file", ""), row.get("row"), column=column))
-        return found
+
+        def names(row: Row) -> list[str]:
+            tags = {parse(tag)[1] if entities else tag for tag in row.get("tags", ())}
+            return sorted(tags | {span["label"] for span in row.get("spans", ())})
+
+        return unknown(rows, names, known, lambda row: "tags" if "tags" in row else "spans")
 
     def prepare_tokenizer(self, tokenizer: Any, rows: Sequence[Row]) -> Any:
         """The tokenizer with marks for capitals, where it would drop them and they tell something."""

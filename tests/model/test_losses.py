@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from oneloop.model.losses import binary_cross_entropy, cross_entropy, squared_error
+from oneloop.model.losses import binary_cross_entropy, cross_entropy, smoothed_cross_entropy, squared_error
 
 LOGITS = torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(1))
 LABELS = torch.tensor([[0, 1, 2, -100, -100, -100], [2, 2, 1, 0, 0, -100], [-100] * 6, [1, 1, 1, 1, 1, 1]])
@@ -48,3 +48,15 @@ def test_squared_error_leaves_out_missing_numbers() -> None:
     losses, counts = squared_error(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, float("nan"), 5.0]))
     assert losses.tolist() == [1.0, 0.0, 4.0]
     assert counts.tolist() == [1.0, 0.0, 1.0]
+
+
+def test_smoothed_cross_entropy_has_torchs_gradient_and_no_floor() -> None:
+    logits = torch.randn(5, 7, requires_grad=True)
+    labels = torch.tensor([0, 3, 6, 2, -100])
+    ours, counts = smoothed_cross_entropy(logits, labels, 0.1)
+    theirs = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1, reduction="sum")
+    assert counts.tolist() == [1, 1, 1, 1, 0]
+    assert torch.allclose(torch.autograd.grad(ours.sum(), logits)[0], torch.autograd.grad(theirs, logits)[0], atol=1e-6)
+    target = torch.full((1, 7), 0.1 / 7)
+    target[0, 2] += 0.9
+    assert float(smoothed_cross_entropy(target.log(), torch.tensor([2]), 0.1)[0].sum()) == pytest.approx(0.0, abs=1e-6)

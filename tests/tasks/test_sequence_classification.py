@@ -23,7 +23,7 @@ def rows(*targets: Any, role: str = "label", **more: Any) -> list[dict[str, Any]
 
 
 def learned(training: list[dict[str, Any]], **settings: Any) -> SequenceClassification:
-    task = SequenceClassification({"max_length": 24, "stride": 6} | settings)
+    task = SequenceClassification({"max_length": 24, "stride": 6, "label_smoothing": 0.0} | settings)
     task.learn(training)
     return task
 
@@ -200,7 +200,7 @@ def test_D19_a_label_only_in_test_is_named_with_its_row_and_the_nearest_label() 
     task = learned(rows("positive", "negative"))
     problems = task.unknown_labels(rows("negative", "Postive", "other", None))
     assert [(problem.row, problem.column) for problem in problems] == [(2, "label"), (3, "label")]
-    assert problems[0].reason == "label 'Postive' occurs in no training row; did you mean 'positive'?"
+    assert problems[0].reason == "'Postive' occurs in no training row; did you mean 'positive'?"
     several = learned(rows(["x"], ["y"], role="labels"))
     assert [problem.row for problem in several.unknown_labels(rows(["x", "z"], ["y"], role="labels"))] == [1]
 
