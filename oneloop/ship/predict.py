@@ -106,8 +106,8 @@ def load(name: str | Path, *, task: str | None = None, device: str | None = None
     from oneloop.ship.save import read_facts
 
     folder = locate(str(name))
-    facts = read_facts(folder) if Path(folder).is_dir() else {}
     check_folder(folder)
+    facts = read_facts(folder) if Path(folder).is_dir() else {}
     chosen = task_class(task or facts.get("task") or task_of(folder))
     if not chosen.trainable:
         raise ModelError(f"{chosen.name} cannot be predicted or scored yet", where=folder, fix="oneloop tasks shows the tasks that can")

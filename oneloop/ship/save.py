@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneloop.commit import commit_folder, finite
+from oneloop.errors import ModelError
 
 if TYPE_CHECKING:
     from oneloop.tasks.base import Task
@@ -41,4 +42,7 @@ def read_facts(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / FACTS
     if not path.is_file():
         return {}
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{FACTS} cannot be read: {error}", where=str(path), fix="train again, or restore it from a copy") from error

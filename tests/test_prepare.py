@@ -1,0 +1,124 @@
+"""What is wrong with the data is said before anything is trained: file, row, reason and remedy, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneloop.errors import DataError, OneloopError, Problem, RecipeError
+from oneloop.prepare import Prepared, prepare
+from oneloop.recipe import load_recipe
+
+GOOD = "".join(f"a {'fine' if i % 2 else 'poor'} day number {i},{'good' if i % 2 else 'bad'}\n" for i in range(40))
+
+
+def prepared(tmp_path: Path, content: str, name: str = "data.csv", **settings: Any) -> tuple[Prepared, list[str]]:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    notes: list[str] = []
+    return prepare(load_recipe(train=str(path), **settings), notes.append), notes
+
+
+def problems(tmp_path: Path, content: str, name: str = "data.csv", **settings: Any) -> list[Problem]:
+    with pytest.raises(DataError) as found:
+        prepared(tmp_path, content, name, **settings)
+    return found.value.problems
+
+
+def test_an_unknown_column_is_named_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(OneloopError) as found:
+        prepared(tmp_path, "text,label\n" + GOOD, task="sequence-classification", columns={"text": "texxt", "label": "label"})
+    assert "texxt" in str(found.value) and "text" in str(found.value) and "did you mean" in str(found.value)
+
+
+def test_a_label_only_in_test_is_named_with_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("text,label\na fine day,goood\na poor day,bad\nanother,ugly\n")
+    found = problems(tmp_path, "text,label\n" + GOOD, test=str(tmp_path / "test.csv"), task="sequence-classification")
+    assert [(Path(one.file).name, one.row) for one in found] == [("test.csv", 1), ("test.csv", 3)]
+    assert "'goood' occurs in no training row; did you mean 'good'?" in found[0].reason and all(one.remedy for one in found)
+
+
+def test_D3_tags_and_tokens_of_different_length_are_all_named(tmp_path: Path) -> None:
+    rows = ['{"tokens": ["Ann", "ran"], "tags": ["B-PER", "O"]}'] * 12
+    rows[3] = '{"tokens": ["Ann", "ran"], "tags": ["B-PER"]}'
+    rows[7] = '{"tokens": ["Ann"], "tags": ["B-PER", "O", "O"]}'
+    found = problems(tmp_path, "\n".join(rows) + "\n", "data.jsonl", task="ner")
+    assert [one.row for one in found] == [4, 8] and all("data.jsonl" in one.file and one.reason for one in found)
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the file is empty"):
+        prepared(tmp_path, "")
+    with pytest.raises(DataError, match="a header and no rows"):
+        prepared(tmp_path, "text,label\n", task="sequence-classification")
+
+
+def test_every_broken_json_line_is_named(tmp_path: Path) -> None:
+    lines = [f'{{"text": "day {i}", "label": "{"ab"[i % 2]}"}}' for i in range(30)]
+    lines[4], lines[9] = '{"text": "day", "label": ', "not json"
+    found = problems(tmp_path, "\n".join(lines) + "\n", "data.jsonl", task="sequence-classification")
+    assert [(one.row, one.line) for one in found] == [(5, 5), (10, 10)] and all(one.reason and one.remedy for one in found)
+
+
+def test_a_cell_NA_is_a_label_like_any_other(tmp_path: Path) -> None:
+    found, _ = prepared(tmp_path, "text,label\n" + GOOD + "".join(f"North day {i},NA\n" for i in range(10)), task="sequence-classification")
+    assert found.task.facts["labels"] == ["NA", "bad", "good"]
+    assert sum(row["label"] == "NA" for rows in found.rows.values() for row in rows) == 10
+
+
+def test_D3_rows_with_too_many_fields_are_named_all_at_once(tmp_path: Path) -> None:
+    content = "text,label\n" + GOOD + "one, two,good\nfine day,good\nthree, four,bad\n"
+    found = problems(tmp_path, content, task="sequence-classification")
+    assert [(one.row, one.line) for one in found] == [(41, 42), (43, 44)] and all("too many fields" in one.reason for one in found)
+
+
+def test_max_bad_sets_rows_aside_and_names_them(tmp_path: Path) -> None:
+    content = "text,label\n" + GOOD + "one, two,good\n"
+    found, notes = prepared(tmp_path, content, task="sequence-classification", max_bad=1)
+    assert sum(map(len, found.rows.values())) == 40
+    rows = ['{"text": {"a": 1}, "label": "a"}'] + [f'{{"text": "day {i}", "label": "{"ab"[i % 2]}"}}' for i in range(30)]
+    found, notes = prepared(
+        tmp_path, "\n".join(rows), "d.jsonl", task="sequence-classification", max_bad=1, columns={"text": "text", "label": "label"}
+    )
+    assert any("set aside" in note and "row 1" in note for note in notes)
+
+
+def test_rows_without_an_answer_are_counted(tmp_path: Path) -> None:
+    found, notes = prepared(tmp_path, "text,label\n" + GOOD + "unknown day,\nanother,\n", task="sequence-classification")
+    assert found.dropped["train"] == 2 and any("2 rows without an answer are left out" in note for note in notes)
+
+
+def test_splits_are_made_printed_and_the_same_again(tmp_path: Path) -> None:
+    first, notes = prepared(tmp_path, "text,label\n" + GOOD, task="sequence-classification")
+    again, _ = prepared(tmp_path, "text,label\n" + GOOD, task="sequence-classification")
+    other, _ = prepared(tmp_path, "text,label\n" + GOOD, task="sequence-classification", seed=2)
+    assert first.splits_record() == again.splits_record() != other.splits_record()
+    assert sum(map(len, first.rows.values())) == 40 and any(note.startswith("splits: ") for note in notes)
+    ids = [row["id"] for rows in first.rows.values() for row in rows]
+    assert len(set(ids)) == 40
+
+
+def test_where_and_clean_say_how_many_rows_and_leave_the_cells_alone(tmp_path: Path) -> None:
+    content = "text,label\n" + GOOD + "<b>x</b>  y  &amp; z,good\n"
+    plain, _ = prepared(tmp_path, content, task="sequence-classification")
+    assert "<b>x</b>  y  &amp; z" in {row["text"] for rows in plain.rows.values() for row in rows}
+    found, notes = prepared(tmp_path, content, task="sequence-classification", where="words(text) > 4", clean=["normalize-space"])
+    assert any(note.startswith("where: 41 rows in, 40 out") for note in notes) and any(
+        note.startswith("clean: 40 rows in") for note in notes
+    )
+    assert sum(map(len, found.rows.values())) == 40
+
+
+def test_the_task_is_named_from_the_data_and_said(tmp_path: Path) -> None:
+    found, notes = prepared(tmp_path, "text,label\n" + GOOD)
+    assert found.task.name == "sequence-classification" and any(note.startswith("task: sequence-classification") for note in notes)
+
+
+def test_a_task_that_cannot_be_trained_yet_says_so(tmp_path: Path) -> None:
+    from oneloop.tasks import table, task_class
+
+    for name in [name for name in table() if not task_class(name).trainable][:1]:
+        with pytest.raises(RecipeError, match="not trained yet"):
+            prepared(tmp_path, "text,label\n" + GOOD, task=name)
