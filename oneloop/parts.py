@@ -130,6 +130,7 @@ class Parts:
         batch = self.task.collate([self.drawn(position, epoch) for position in positions], self.tokenizer)
         if "rows" not in batch or any("rows" in self.features[position] for position in positions):
             batch["rows"] = [row for position in positions for row in self.rows_of(position)]
+        batch["training"] = True  # a loss may regularise here and must not where it is a score
         return batch
 
     def drawn(self, position: int, epoch: int) -> Feature:

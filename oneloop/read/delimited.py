@@ -58,7 +58,9 @@ def _first_rows(part: Part, found: Found, dialect: Dialect | None, max_rows: int
         literal = replace(dialect, quoted=False)
         second = _Parser(text_stream(part.open(), found), literal, part.name)
         plain = second.rows(max_rows)
-        if len(second.problems) < len(parser.problems) or (not parser.problems and not second.problems and literal_quotes(plain)):
+        quoted_header = all(len(name) > 1 and name[0] == name[-1] == '"' for name in second.columns)  # a program that quotes wrote it
+        neither = not parser.problems and not second.problems
+        if len(second.problems) < len(parser.problems) or (neither and not quoted_header and literal_quotes(plain)):
             parser, rows, dialect = second, plain, literal
     return parser, rows, dialect
 

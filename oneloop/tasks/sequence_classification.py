@@ -187,7 +187,7 @@ class SequenceClassification(Task):
         elif self.kind == "multi":
             found, counts = losses.binary_cross_entropy(logits, labels, weights)
         else:
-            smoothing = self.settings["label_smoothing"] if logits.requires_grad else 0.0  # scores are never smoothed
+            smoothing = self.settings["label_smoothing"] if batch.get("training") else 0.0  # scores are never smoothed
             found, counts = losses.smoothed_cross_entropy(logits, labels, smoothing, weights)
         return found * batch["first"], counts * batch["first"]
 

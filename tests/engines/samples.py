@@ -20,10 +20,10 @@ BASE: dict[str, Any] = {
     "head_factor": 1.0, "evaluate_every": 0,
 }  # fmt: skip
 KINDS: dict[str, dict[str, Any]] = {
-    "single": {"task": "sequence-classification", "data": "single.jsonl"},
+    "single": {"task": "sequence-classification", "data": "single.jsonl", "label_smoothing": 0.0},
     "multi": {"task": "sequence-classification", "data": "multi.jsonl", "columns": {"labels": "topics"}},
     "regression": {"task": "sequence-classification", "data": "regression.jsonl", "columns": {"score": "stars"}},
-    "long": {"task": "sequence-classification", "data": "long.jsonl", "max_length": 16, "stride": 4},
+    "long": {"task": "sequence-classification", "data": "long.jsonl", "max_length": 16, "stride": 4, "label_smoothing": 0.0},
     "tokens": {"task": "token-classification", "data": "words.conll"},
     "answers": {"task": "question-answering", "data": "answers.jsonl", "max_length": 32, "stride": 8},
 }  # fmt: skip
@@ -107,3 +107,26 @@ def answers(draw: random.Random, number: int) -> Line:
 def log(run: Path, kind: str = "step") -> list[Line]:
     """The lines of a kind in RUN/log.jsonl."""
     return [line for line in map(json.loads, (run / "log.jsonl").read_text().splitlines()) if line["kind"] == kind]
+
+
+def interrupted(settings: dict[str, Any], step: int) -> None:
+    """Train until something breaks before `step` is logged, then run the same again."""
+    import oneloop
+    from oneloop.run import Run
+
+    usual = Run.consume
+
+    def break_off(run: Run, done: Any) -> bool:
+        if done.number == step:
+            raise KeyboardInterrupt
+        return usual(run, done)
+
+    Run.consume = break_off  # type: ignore[method-assign]
+    try:
+        oneloop.train(**settings)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        Run.consume = usual  # type: ignore[method-assign]
+    assert not (Path(settings["output"]) / "metrics.json").exists()
+    oneloop.train(**settings)
