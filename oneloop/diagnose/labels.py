@@ -172,7 +172,7 @@ def _several(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: 
             score = 0.86 + 0.05 * sounds_like(column.name, "label")
             why = f"column {column.name} lists labels: {len(items)} different ones, {min(lengths)} to {max(lengths)} a text"
             yield Candidate("text labels", chosen | {"labels": column.name}, score, [why])
-        elif column.kind == "text" and (separator := _separator(column)):
+        elif column.kind == "text" and (separator := separator_of(column)):
             why = f"column {column.name} lists labels separated by '{separator}'"
             yield Candidate("text labels", chosen | {"labels": column.name}, 0.88 + 0.05 * sounds_like(column.name, "label"), [why])
     for column in rest:
@@ -182,7 +182,7 @@ def _several(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: 
             yield Candidate("text labels", chosen | {"labels": column.name}, 0.9, [why])
 
 
-def _separator(column: Profile) -> str:
+def separator_of(column: Profile) -> str:
     """The sign that separates short labels which repeat across rows, "" if there is none."""
     for separator in SEPARATORS:
         lists = [[part.strip() for part in text.split(separator)] for text in column.texts]

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from importlib import resources
 from typing import Any
@@ -32,6 +32,7 @@ SCRIPTS = {  # first word of the Unicode name of a letter: the language it most 
     "KHMER": "km", "LAO": "lo", "MYANMAR": "my", "GUJARATI": "gu", "KANNADA": "kn", "MALAYALAM": "ml", "GURMUKHI": "pa", "SINHALA": "si",
 }  # fmt: skip
 UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"}
+KINDS = 4  # different function words a column must show before its language is named
 LETTERS = 4000  # letters looked at for the script of a column
 CODES = (
     frozenset(FUNCTION_WORDS)
@@ -71,17 +72,19 @@ def identify(texts: Iterable[str]) -> tuple[str, float]:
     found = script(joined)
     if found and found != "LATIN":
         return _cyrillic(joined) if found == "CYRILLIC" else SCRIPTS.get(found, found.lower()), 1.0
-    votes: Counter[str] = Counter()
+    votes: dict[str, float] = defaultdict(float)
+    kinds: dict[str, set[str]] = defaultdict(set)
     total = 0
     for word in WORD.findall(joined.lower().replace("’", "'").replace("'", " ")):
         total += 1
         languages = _LANGUAGES_OF.get(word, ())
         for language in languages:
             votes[language] += 1 / len(languages) ** 0.5
+            kinds[language].add(word)
     if not total or not votes:
         return "", 0.0
     language, best = min(votes.items(), key=lambda item: (-item[1], item[0]))
-    return (language, best / total) if best / total > 0.04 else ("", best / total)
+    return (language, best / total) if best / total > 0.04 and len(kinds[language]) >= KINDS else ("", best / total)
 
 
 def _cyrillic(text: str) -> str:
@@ -98,3 +101,12 @@ def likeness(left: Iterable[Iterable[str]], right: Iterable[Iterable[str]]) -> f
     dot = sum(count * b[word] for word, count in a.items())
     norm = math.sqrt(sum(c * c for c in a.values()) * sum(c * c for c in b.values()))
     return dot / norm if norm else 0.0
+
+
+def spelled_alike(left: Iterable[Iterable[str]], right: Iterable[Iterable[str]]) -> float:
+    """Cosine of the three-letter counts of two columns, 0-1: above 0.5 in one language even where no word is shared."""
+
+    def grams(rows: Iterable[Iterable[str]]) -> list[str]:
+        return [f" {word} "[i : i + 3] for row in rows for word in row for i in range(len(word))]
+
+    return likeness([grams(left)], [grams(right)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from oneloop.diagnose.labels import bookkeeping, namelike
+from oneloop.diagnose.labels import bookkeeping, namelike, separator_of
 from oneloop.diagnose.language import WORDS
 from oneloop.diagnose.names import sounds_like
 from oneloop.diagnose.profile import Profile
@@ -20,7 +20,7 @@ WIDEST = 5  # text columns compared with each other, the longest ones
 
 def prose_columns(profiles: Sequence[Profile]) -> list[Profile]:
     """Columns of written text; names of people and labels left out where anything else is there."""
-    prose = [p for p in profiles if (p.prose or (p.kind == "text" and p.code > 0.5)) and not p.few]
+    prose = [p for p in profiles if (p.prose or (p.kind == "text" and p.code > 0.5)) and not p.few and not separator_of(p)]
     full = [p for p in prose if not namelike(p) or sounds_like(p.name, "summary") or p.code > 0.5]
     return full if len(full) >= 2 or not prose else prose
 
@@ -209,7 +209,7 @@ def passages(profiles: Sequence[Profile]) -> Iterator[Candidate]:
     if ids and titles and len(texts) == 1:
         columns = {"passage": texts[0].name, "title": titles[0].name}
         why = f"columns {ids[0].name}, {titles[0].name} and {texts[0].name} hold passages with id and title, and nothing to predict"
-        yield Candidate("passage", columns, 0.80, [why])
+        yield Candidate("passage", columns, 0.90, [why])
 
 
 def bare(profiles: Sequence[Profile]) -> Iterator[Candidate]:

@@ -45,7 +45,8 @@ QUESTION_WORDS = (
     "quel|quelle|quels|quelles|qui|quoi|quand|où|comment|pourquoi|combien|est-ce|"
     "was|wer|wem|wen|wessen|wann|wo|woher|wohin|warum|wieso|wie|welche|welcher|welches|welchem|welchen|wieviel"
 )
-ASKS = re.compile(rf"[?？؟]\W*$|^\W*(?:{QUESTION_WORDS})\b(?:\W+\w+){{1,14}}$", re.IGNORECASE)  # a mark at the end, or short without one
+ASKS = re.compile(r"[?？؟]\W*$")
+OPENS = re.compile(rf"^\W*(?:{QUESTION_WORDS})\b(?:\W+\w+){{1,14}}$", re.IGNORECASE)  # begins like a question, but has no mark
 EMPTY = frozenset({"", "nan", "null", "none", "n/a", "<na>"})
 
 
@@ -226,7 +227,8 @@ class Profile:
         """Whether the cells are texts a person wrote: words, mostly different, not codes, dates or addresses."""
         if self.kind != "text" or self.dates or self.links or self.media or self.identifies:
             return False
-        return self.words >= 1.8 and self.variety > 0.3 and self.filled > 0.03 and self.distinct > 2
+        varied = self.variety > 0.3 or (self.words >= 6 and self.distinct >= 8)
+        return self.words >= 1.8 and varied and self.filled > 0.03 and self.distinct > 2
 
     @cached_property
     def few(self) -> bool:
@@ -241,8 +243,10 @@ class Profile:
 
     @cached_property
     def asks(self) -> float:
-        """The share of texts that are questions."""
-        return self.share(ASKS.search)
+        """The share of texts that are questions; where hardly any has a question mark, beginning like one counts little
+        (headlines do: How a town …)."""
+        marked = self.share(ASKS.search)
+        return marked if marked > 0.1 else max(marked, 0.4 * self.share(OPENS.search))
 
     @cached_property
     def code(self) -> float:

@@ -11,9 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 
-from oneloop.diagnose.language import likeness
+from oneloop.diagnose.language import likeness, spelled_alike
 from oneloop.diagnose.profile import COMPARED, Profile
 
+SPELLED = 0.3  # columns whose three-letter counts are less alike than this are in two languages
+VOCABULARY = 50  # different words a column must have before it is called another language that is not known by name
 MANY_LABELS = 60  # more labels than this cannot be foretold from a sample
 
 
@@ -77,7 +79,9 @@ class Relation:
         alike = likeness(self.a.word_sets, self.b.word_sets)
         if left[0] and right[0] and min(left[1], right[1]) > 0.08:
             return alike < 0.6
-        return left[0] != right[0] and alike < 0.15 and len(self.rows) >= 5
+        if alike >= 0.15 or min(len(frozenset().union(*p.word_sets)) for p in (self.a, self.b)) < VOCABULARY:
+            return False
+        return spelled_alike(self.a.word_sets, self.b.word_sets) < SPELLED
 
 
 def _long(found: frozenset[str]) -> frozenset[str]:

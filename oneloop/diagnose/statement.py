@@ -141,8 +141,12 @@ def statement_vector(statement: str) -> Array | None:
 def read_statement(statement: str) -> Reading:
     """What a statement asks for. OneloopError when it says nothing."""
     words = tokens(statement)
-    if not words:
-        raise OneloopError("the statement is empty", expected="what you have and what should come out", fix="say it in a sentence")
+    if not any(word[0].isalpha() or word[0] in "[_" for word in words):
+        raise OneloopError(
+            "no word of the statement can be read",
+            expected="what you have and what should come out, in English, Spanish, French or German",
+            fix="say it in a sentence",
+        )
     vector = statement_vector(statement)
     model = weights("words_only" if vector is None else "with_vector")
     found = features(words)

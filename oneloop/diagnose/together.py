@@ -18,6 +18,7 @@ from oneloop.tasks import task_class
 
 ASK = -1.9  # above this doubt a statement is asked about; chosen by cross-validation on the tuning bank, as is OUTSIDE
 OUTSIDE = 0.38  # above this probability no task fits
+CERTAIN = 0.8  # a statement less sure than this that no task fits gives way to data that plainly fits one
 SURE = 0.6  # a statement this sure of its task is not overruled by data
 NEAR = 0.06  # a task at least this probable is an option of the question
 
@@ -66,10 +67,15 @@ def from_reading(reading: Reading) -> Diagnosis:
     ambiguous = reading.doubt > ASK
     near = [name for name in ranked if reading.probabilities[name] > NEAR]
     options = near[:3] if len(near) > 1 else ranked[:2]
-    evidence = {name: [because(name, reading.why.get(name, []))] for name in ranked}
-    return Diagnosis(
-        ranked[:SHOWN_TASKS], evidence[ranked[0]], ambiguous=ambiguous, options=options if ambiguous else [], evidence=evidence
-    )
+    found = within(Diagnosis(ranked[:SHOWN_TASKS], []), reading)
+    found.ambiguous, found.options = ambiguous, options if ambiguous else []
+    return found
+
+
+def within(said: Diagnosis, reading: Reading) -> Diagnosis:
+    """A diagnosis of the same tasks with the statement's evidence for each, not put outside."""
+    evidence = {name: [because(name, reading.why.get(name, []))] for name in reading.ranked}
+    return Diagnosis(said.tasks, evidence[said.tasks[0]], evidence=evidence)
 
 
 def because(name: str, words: list[str]) -> str:
@@ -85,6 +91,8 @@ def quoted(words: list[str]) -> str:
 
 def combined(said: Diagnosis, reading: Reading, seen: Diagnosis) -> Diagnosis:
     """The statement's task with the data's columns. Where the statement is open, the data decides among its options."""
+    if said.none and not seen.none and reading.none < CERTAIN and not seen.ambiguous:
+        said = within(said, reading)
     if said.none or (seen.none and reading.none > 0.2):
         first, second = (said, seen) if said.none else (seen, said)
         first.why = first.why + ([f"the data: {second.why[0]}"] if second.why and first is said else [])

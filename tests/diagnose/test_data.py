@@ -1,0 +1,143 @@
+"""Tables of every shape are given their task and their columns, whatever the columns are called."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from oneloop.diagnose import Diagnosis, diagnose, from_table
+from tests.diagnose.made_tables import MadeTable, cases, laid, outside
+
+SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
+EVERY = [(naming, rows, what) for naming in ("roles", "foreign", "blind") for rows in (30, 200) for what, *_ in cases(random.Random(0), 2)]
+
+
+def right_columns(found: Diagnosis, wanted: dict[str, str]) -> bool:
+    """The roles asked for; answers and answer are one role, the order of two languages is not told without names."""
+    named = {("answer" if role == "answers" else role): column for role, column in found.columns.items()}
+    return named == {("answer" if role == "answers" else role): column for role, column in wanted.items()}
+
+
+@pytest.mark.parametrize(("naming", "rows", "what"), EVERY)
+def test_a_table_is_given_its_task_and_columns(naming: str, rows: int, what: str) -> None:
+    rng = random.Random(f"{naming} {rows}")
+    task, columns = next((task, columns) for name, task, columns in cases(rng, rows) if name == what)
+    table, wanted = laid(columns, naming, rng)
+    found = from_table(table)
+    assert not found.none and found.task == task
+    if what == "two languages" and naming == "blind":
+        assert set(found.columns.values()) == set(wanted.values())
+    else:
+        assert right_columns(found, wanted)
+    assert found.why and any(str(column) in " ".join(found.why) for column in wanted.values())
+
+
+@pytest.mark.parametrize("kind", ["forecasting", "tabular", "recommendation", "images", "audio"])
+def test_a_table_without_text_is_named_for_what_it_is(kind: str) -> None:
+    rng = random.Random(3)
+    table, _ = laid(dict(outside(rng, 120))[kind], "roles", rng)
+    found = from_table(table)
+    assert found.none and found.kind == kind and found.task == "" and found.instead
+
+
+def test_bare_text_is_asked_about() -> None:
+    table = MadeTable(
+        {"line": f"The {i}th recruit stands in the {word} rank and waits for the word of command."}
+        for i, word in enumerate(["first", "second"] * 40)
+    )
+    table.columns = ["line"]
+    found = from_table(table)
+    assert found.ambiguous and set(found.options) == {"masked-lm", "causal-lm"} and found.columns == {"text": "line"}
+    assert "masked-lm" in found.question and "causal-lm" in found.question
+
+
+def test_one_hot_columns_are_several_labels() -> None:
+    rng = random.Random(5)
+    table = MadeTable(
+        {
+            "note": f"Parcel {i} came late and wet, please call me back soon.",
+            **{name: str(rng.randint(0, 1)) for name in ("late", "wet", "call")},
+        }
+        for i in range(80)
+    )
+    table.columns = ["note", "late", "wet", "call"]
+    found = from_table(table)
+    assert found.task == "sequence-classification" and found.columns == {"text": "note", "labels": ["late", "wet", "call"]}
+
+
+def test_a_pair_of_texts_with_a_label() -> None:
+    rng = random.Random(6)
+    things = ["lamp", "kettle", "saddle", "carpet", "radio", "mirror"]
+    rows = [(rng.choice(things), rng.choice(things), rng.randint(1950, 2020), rng.choice(["Oslo", "Lima", "Perth"])) for _ in range(90)]
+    table = MadeTable(
+        {
+            "a": f"Is the {x} of {year} still under guarantee?",
+            "b": f"Do you in {place} still give a guarantee on a {y}, year {year}?",
+            "same": str(int(x == y)),
+        }
+        for x, y, year, place in rows
+    )
+    table.columns = ["a", "b", "same"]
+    assert from_table(table).columns == {"text": "a", "text_pair": "b", "label": "same"}
+
+
+def test_the_names_say_the_opposite_of_the_cells() -> None:
+    """Columns called `text` and `label` whose cells are the other way round: the cells decide."""
+    rng = random.Random(7)
+    _, columns = next((task, columns) for name, task, columns in cases(rng, 60) if name == "labels as words")
+    table = MadeTable({"text": label, "label": text} for text, label in zip(columns["text"], columns["label"]))
+    table.columns = ["text", "label"]
+    assert from_table(table).columns == {"text": "label", "label": "text"}
+
+
+def test_data_from_a_file_by_its_content(tmp_path: Path) -> None:
+    rng = random.Random(8)
+    _, columns = next((task, columns) for name, task, columns in cases(rng, 40) if name == "labels as words")
+    path = tmp_path / "mystery.dat"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["Beschwerde", "Gruppe"])
+        writer.writerows(zip(columns["text"], columns["label"]))
+    found = diagnose(data=path)
+    assert found.task == "sequence-classification" and found.columns == {"text": "Beschwerde", "label": "Gruppe"}
+    assert str(path) in found.command
+
+
+def test_a_broken_line_is_named_with_row_and_reason(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps({"text": f"Call number {i} was about the late delivery.", "label": "late" if i % 2 else "lost"}) for i in range(30)]
+    lines[16] = '{"text": "cut off here'
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = diagnose(data=path)
+    assert found.task == "sequence-classification"
+    assert len(found.problems) == 1 and "17" in found.problems[0] and "problem" in found.render()
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="no shared data")
+@pytest.mark.parametrize(
+    ("place", "task"),
+    [
+        ("quick/seq_cls/banking77", "sequence-classification"),
+        ("quick/seq_cls/snips_intents/train.csv", "sequence-classification"),
+        ("quick/token_cls/wikigold", "token-classification"),
+        ("quick/token_cls/snips_slots/train.conll", "token-classification"),
+        ("quick/qa/squad_v1", "question-answering"),
+        ("quick/qa/squad_v2/train.json", "question-answering"),
+        ("quick/summarization/scitldr", "summarization"),
+        ("quick/summarization/scitldr_titles", "summarization"),
+        ("bench/scitldr_a", "summarization"),
+        ("quick/translation/en-de", "translation"),
+        ("bench/tatoeba_en_fr/fra.txt", "translation"),
+        ("quick/retrieval/banking_faq", "semantic-search"),
+        ("quick/retrieval/squad_passages", "semantic-search"),
+        ("quick/lm/tiny_shakespeare", "causal-lm"),
+        ("bench/snips_full", "token-classification"),
+        ("bench/sec_filings", "token-classification"),
+    ],
+)
+def test_real_sets(place: str, task: str) -> None:
+    assert diagnose(data=SHARED / place).task == task

@@ -1,0 +1,88 @@
+"""What a diagnosis says, writes and prints; statement and data together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import oneloop
+from oneloop.diagnose import diagnose
+from oneloop.errors import OneloopError
+from oneloop.safeyaml import read_yaml
+from oneloop.tasks import TASKS, task_class
+
+
+@pytest.fixture
+def letters(tmp_path: Path) -> Path:
+    path = tmp_path / "letters.csv"
+    rows = (f"The {'bill' if i % 2 else 'parcel'} of week {i} is wrong and late again,{'money' if i % 2 else 'post'}\n" for i in range(60))
+    path.write_text("Schreiben,Amt\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+def test_the_package_is_called_like_the_function(letters: Path) -> None:
+    assert oneloop.diagnose("Mask the names in letters.").task == "token-classification"
+    assert oneloop.diagnose(data=str(letters)).task == "sequence-classification"
+
+
+def test_words_decide_the_task_and_data_the_columns(letters: Path) -> None:
+    found = diagnose("Send each letter to the right office.", letters)
+    assert found.task == "sequence-classification" and found.columns == {"text": "Schreiben", "label": "Amt"}
+    assert f"--train {letters}" in found.command and "--columns text=Schreiben" in found.command
+
+
+def test_a_contradiction_is_said(letters: Path) -> None:
+    found = diagnose("Translate these letters from German to English.", letters)
+    assert found.task == "translation" and any("no column for target" in note for note in found.notes)
+
+
+def test_data_answers_an_open_question(letters: Path) -> None:
+    found = diagnose("Tag our articles.", letters)
+    assert found.task == "sequence-classification" and not found.ambiguous
+
+
+def test_the_recipe_is_written_and_read_back(letters: Path, tmp_path: Path) -> None:
+    found = diagnose(data=letters)
+    found.write_recipe(tmp_path / "recipe.yaml")
+    values, _ = read_yaml(tmp_path / "recipe.yaml")
+    assert (
+        values
+        == found.to_recipe()
+        == {"task": "sequence-classification", "train": str(letters), "columns": {"text": "Schreiben", "label": "Amt"}}
+    )
+
+
+@pytest.mark.parametrize("statement", ["Tell cats from dogs in photos.", "Train a language model on our notes."])
+def test_no_recipe_while_the_task_is_open(statement: str) -> None:
+    with pytest.raises(OneloopError, match="no recipe"):
+        diagnose(statement).to_recipe()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_C002_every_family_has_its_reason(name: str) -> None:
+    found = diagnose(task_class(name).clues.example)
+    wanted = {"encoder": "both directions", "decoder": "left to right", "encoder-decoder": "writes another"}
+    assert wanted[found.family] in found.family_reason
+    assert found.wrinkle == task_class(name).wrinkle
+
+
+def test_everything_is_ready_for_json_and_for_a_terminal(letters: Path) -> None:
+    found = diagnose("Sort letters by office", letters)
+    facts = json.loads(json.dumps(found.as_dict()))
+    assert facts["task"] == "sequence-classification" and facts["runner_up"] and facts["runner_up_if"]
+    shown = found.render()
+    assert all(word in shown for word in ("sequence-classification", "why", "head", "collator", "metric", "next: oneloop train"))
+
+
+def test_a_task_that_cannot_be_trained_says_so() -> None:
+    found = next(
+        found for found in map(diagnose, (task_class(name).clues.example for name in TASKS)) if not task_class(found.task).trainable
+    )
+    assert found.trainable in found.render() and found.command.startswith("oneloop check")
+
+
+def test_nothing_to_diagnose() -> None:
+    with pytest.raises(OneloopError, match="nothing to diagnose"):
+        diagnose()
