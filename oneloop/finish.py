@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneloop import __version__, checkpoint, commit, fingerprint
@@ -32,6 +33,7 @@ def finish(run: Run) -> Result:
 
     run.signals.release("while finishing; the training is done and saved")
     restore_best(run)
+    plain = unwrapped(run)  # before it is scored: what is saved is what the score is about
     run.emit("stage", name="evaluate", text="scoring")
     calibrate(run)
     split = "test" if run.prepared.rows.get("test") else "validation" if run.prepared.rows.get("validation") else "train"
@@ -41,10 +43,9 @@ def finish(run: Run) -> Result:
     if not run.leads:  # the first process writes; the others wait, and know what it found
         return Result(run.folder, run.together(None), run.notes)
     metrics = record(run, split, found, seconds)
-    plain = unwrapped(run)
     from oneloop.ship.save import save_model
 
-    facts = {"run": run.id, "columns": run.prepared.columns}
+    facts = {"run": run.id, "columns": run.prepared.columns, **base_model(run)}
     save_model(run.folder / "model", run.task, plain, run.parts.tokenizer, precision=run.parts.precision, facts=facts)
     run.emit("stage", name="reload", text="reloading the saved model")
     metrics["reload_check"] = reload_check(run, found)
@@ -98,6 +99,14 @@ def unwrapped(run: Run) -> Any:
         run.parts.model = merged(run.parts.model)
         run.engine = run.parts.engine(run.poll)
     return run.parts.model
+
+
+def base_model(run: Run) -> dict[str, str]:
+    """What a saved adapter is to be put beside, in words that hold in another working directory."""
+    from oneloop.model.adapters import is_adapted
+
+    name = run.recipe.model
+    return {"base": str(Path(name).resolve()) if Path(name).is_dir() else name} if is_adapted(run.parts.model) else {}
 
 
 def record(run: Run, split: str, found: Evaluation, seconds: float) -> dict[str, Any]:

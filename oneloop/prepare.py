@@ -199,9 +199,11 @@ def build(prepared: Prepared, note: Note) -> Parts:
     if recipe.dropout is not None:
         load.set_dropout(loaded.model, recipe.dropout)
     model = loaded.model.to(device)
+    as_loaded = adapters.versions(model)
     task.prepare_model(model, prepared.rows["train"], features) if loaded.new else None
     if recipe.lora:
-        model = adapters.add(model, recipe.lora, loaded.new, recipe.seed)
+        fresh = (*loaded.new, *adapters.changed(model, as_loaded))
+        model = adapters.add(model, recipe.lora, fresh, recipe.seed, recipe.dropout)
         note(adapters.describe(model))
     if "learning_rate" not in recipe.model_fields_set:
         recipe = prepared.recipe = prepared.recipe.model_copy(

@@ -24,7 +24,14 @@ def register() -> str:
 
 
 def attend(
-    module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, dropout: float = 0.0, scaling: float | None = None, **kwargs: Any
+    module: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_mask: Any = None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
 ) -> tuple[Any, None]:
     """Attention over (B, heads, T, D) tensors; returns (B, T, heads, D) and no weights, as transformers expects."""
     import torch

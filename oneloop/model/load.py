@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneloop.errors import ModelError, NotFinite
+from oneloop.model import adapters
 from oneloop.model.names import locate
 
 if TYPE_CHECKING:
@@ -115,32 +117,21 @@ def load_tokenizer(name: str) -> Any:
 def load_model(task: Task, name: str, *, trained: bool = False) -> Loaded:
     """The model `name` with the head of `task`, weights in float32.
 
-    trained: the head must come from the files (evaluation, prediction); otherwise a missing head is fresh and listed.
+    trained: the head must come from the files (evaluation, prediction); otherwise a missing head is fresh and listed. A folder
+    that holds an adapter gives its base model with the adapter beside it where it was trained for this, else added into it.
     Raises ModelError (missing, refused or mismatching files) and NotFinite (NaN or infinite weights).
     """
-    import torch
-    import transformers
-
     folder = locate(name)
     check_config(folder)
-    head = getattr(transformers, task.head)
-    settings = task.head_settings()
-    try:
-        with quiet():
-            model, info = head.from_pretrained(
-                folder,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-                dtype=torch.float32,
-                **attention_settings(folder),
-                ignore_mismatched_sizes=not trained,
-                **settings,
-            )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise _cannot_load("model", name, folder, error) from error
-    mismatched = {str(item[0]) for item in info.get("mismatched_keys", ())}
-    new = tuple(sorted({key for key in info["missing_keys"] if "position_ids" not in key} | mismatched))
+    with tempfile.TemporaryDirectory() as scratch:
+        if adapters.is_adapter(folder):
+            model = _with_adapter(task, name, folder)
+            new: tuple[str, ...] = ()
+            if not trained:  # its labels may be others: the merged model is loaded like any other one
+                adapters.merged(model).save_pretrained(scratch)
+                model, new = _from_files(task, name, scratch, task.head_settings())
+        else:
+            model, new = _from_files(task, name, folder, task.head_settings(), strict=trained)
     if trained and new:
         raise ModelError(
             f"the model has no trained {task.name} head: {', '.join(new[:4])} {'is' if len(new) == 1 else 'are'} missing from its files",
@@ -150,6 +141,42 @@ def load_model(task: Task, name: str, *, trained: bool = False) -> Loaded:
         )
     refuse_unfinished(model, folder)
     return Loaded(model, new, folder)
+
+
+def _from_files(task: Task, name: str, folder: str, settings: dict[str, Any], *, strict: bool = False) -> tuple[Any, tuple[str, ...]]:
+    """The model of a folder with the head of `task`, and the names of the weights its files do not hold."""
+    import torch
+    import transformers
+
+    try:
+        with quiet():
+            model, info = getattr(transformers, task.head).from_pretrained(
+                folder,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                dtype=torch.float32,
+                **attention_settings(folder),
+                ignore_mismatched_sizes=not strict,
+                **settings,
+            )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise _cannot_load("model", name, folder, error) from error
+    mismatched = {str(item[0]) for item in info.get("mismatched_keys", ())}
+    return model, tuple(sorted({key for key in info["missing_keys"] if "position_ids" not in key} | mismatched))
+
+
+def _with_adapter(task: Task, name: str, folder: str) -> Any:
+    """The base model of an adapter with the adapter beside it, labels and all from the adapter's own config."""
+    import transformers
+
+    base = locate(adapters.base_of(folder))
+    if adapters.is_adapter(base):
+        raise ModelError("the base model of the adapter is an adapter too", where=folder, expected="a whole model", fix="--merge")
+    check_config(base)
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    model, new = _from_files(task, name, base, {"config": config})
+    return adapters.attach(model, folder, new)
 
 
 def positions(name: str, tokenizer: Any) -> int:

@@ -69,7 +69,11 @@ def locate(name: str) -> str:
         return str(path / "model")
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise ModelError("there is no config.json in the model folder", where=str(path), expected="a folder that save_pretrained wrote, or a run folder")
+            raise ModelError(
+                "there is no config.json in the model folder",
+                where=str(path),
+                expected="a folder that save_pretrained wrote, or a run folder",
+            )
         return str(path)
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or path.is_file():
         raise ModelError(f"there is no model folder '{name}'", expected="a folder, a run folder, a Hub id like 'owner/name', or 'minilm'")

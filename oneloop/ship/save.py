@@ -27,10 +27,11 @@ def save_model(folder: Path, task: Task, model: Any, tokenizer: Any, *, precisio
     record = {"oneloop": __version__, "task": task.name, "facts": task.facts, "settings": kept, "precision": precision, **(facts or {})}
 
     def fill(staging: Path) -> None:
+        from oneloop.model import adapters
         from oneloop.model.load import quiet
 
         with quiet():
-            model.save_pretrained(staging)
+            adapters.save(model, staging) if adapters.is_adapted(model) else model.save_pretrained(staging)
             tokenizer.save_pretrained(staging)
         (staging / FACTS).write_text(json.dumps(finite(record), indent=1, ensure_ascii=False), encoding="utf-8")
 

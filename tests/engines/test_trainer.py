@@ -109,26 +109,11 @@ def test_the_trainer_stops_early_and_returns_to_the_best_weights(ran: Ran) -> No
     assert any("the best on validation" in text for text in json.loads((theirs / "metrics.json").read_text())["notes"])
 
 
-def test_a_stopped_trainer_run_goes_on_to_the_same_weights(world: Path, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_C127_a_broken_trainer_run_goes_on_to_the_same_weights(world: Path, ran: Ran) -> None:
     import torch
 
-    import oneloop
-    from oneloop.run import Run
-
     whole = ran("tokens", "trainer", save_every=3)
-    settings = samples.settings(world, "tokens", engine="trainer", save_every=3, output=str(world / "stopped"))
-    usual = Run.consume
-
-    def break_off(run: Run, step: Any) -> bool:
-        if step.number == 8:
-            raise KeyboardInterrupt
-        return usual(run, step)
-
-    monkeypatch.setattr(Run, "consume", break_off)
-    with pytest.raises(KeyboardInterrupt):
-        oneloop.train(**settings)
-    monkeypatch.setattr(Run, "consume", usual)
-    oneloop.train(**settings)
+    samples.interrupted(samples.settings(world, "tokens", engine="trainer", save_every=3, output=str(world / "stopped")), 8)
     first, second = weights(whole), weights(world / "stopped")
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert [line["loss"] for line in samples.log(whole)] == [line["loss"] for line in samples.log(world / "stopped")]
