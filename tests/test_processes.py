@@ -114,6 +114,8 @@ def test_C124_same_rows_losses_and_scores_as_one_process(server: Server, world: 
 def score(rank: int, count: int, port: int, run: Path, data: Path, out: Path) -> None:
     """In a process of its own: score the model of a run on a file, beside `count` - 1 others."""
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    from accelerate import PartialState
+
     from oneloop import processes
     from oneloop.diagnose.columns import map_columns
     from oneloop.measure.evaluate import Engine, evaluate_rows
@@ -121,6 +123,7 @@ def score(rank: int, count: int, port: int, run: Path, data: Path, out: Path) ->
     from oneloop.read.roles import to_rows
     from oneloop.ship.predict import load
 
+    PartialState._reset_state()  # a Trainer in the process this one was forked from may have been on its own
     found_rank, world, _ = processes.start()
     assert (found_rank, world) == (rank, count)
     model, table, seen = load(run), read(str(data)), []
