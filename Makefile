@@ -16,8 +16,6 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 export OMP_NUM_THREADS ?= 1
-demo: export OMP_NUM_THREADS :=
-bench: export OMP_NUM_THREADS :=
 
 .PHONY: demo test nightly bench docs install clean
 
@@ -34,7 +32,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(INSTALLED)
-	@$(BIN)/oneloop demo
+	@env -u OMP_NUM_THREADS $(BIN)/oneloop demo
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -45,7 +43,7 @@ nightly: $(INSTALLED)
 	$(BIN)/python -m pytest -m nightly --shard $(SHARD) || test $$? -eq 5  # 5: no test in this part
 
 bench: $(INSTALLED)
-	$(BIN)/python -m bench
+	env -u OMP_NUM_THREADS $(BIN)/python -m bench
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate.py
