@@ -4,7 +4,8 @@ In:  a statement in English, Spanish, French or German. Out: a Reading: every ta
 and what it is instead, whether two fit, and the words that decided.
 
 The model's weights (statements.json) were trained on statements written for this project (bench/diagnose). Where the
-offline encoder is installed, the statement's vector is weighed too.
+offline encoder is installed, the states of the statement's tokens are weighed too: their mean in the same linear model, and
+their attended means in a second model; the two models' probabilities are averaged (geometrically).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from oneloop.diagnose.features import features, plain, tokens, values
 from oneloop.diagnose.kinds import kind_scores
 from oneloop.diagnose.language import identify
+from oneloop.diagnose.vectors import vector
 from oneloop.errors import OneloopError
 from oneloop.tasks import table, task_class
 
@@ -129,13 +131,37 @@ def clue_scores(statement: str) -> dict[str, tuple[float, list[str]]]:
     return found
 
 
-def statement_vector(statement: str) -> Array | None:
-    """The vector of an English statement; None for another language (the encoder is English) and where none is installed."""
+def statement_states(statement: str) -> Array | None:
+    """Token states of an English statement; None for another language (the encoder is English) and where none is installed."""
     from oneloop.diagnose import vectors
 
     if vectors.folder() is None or identify([statement])[0] in ("es", "fr", "de"):
         return None
-    return vectors.quiet_vector(statement)
+    return vectors.quiet_states(statement)
+
+
+def attended(states: Array) -> Array:
+    """Log-probabilities of the tasks and "none" from token states: several learned looks at the tokens, each a weighted mean
+    of their values, judged together."""
+    parts = _attention()
+    looks = states @ parts["look"][:-1] + parts["look"][-1]
+    shares = np.exp(looks - looks.max(0))
+    shares /= shares.sum(0)
+    seen = shares.T @ (states @ parts["value"][:-1] + parts["value"][-1])
+    return log_softmax(seen.reshape(-1) @ parts["judge"][:-1] + parts["judge"][-1])
+
+
+@cache
+def _attention() -> dict[str, Array]:
+    """The matrices of `attended`, the last row of each what is added."""
+    return {name: _unpack(block) for name, block in _stored()["attention"].items()}
+
+
+def log_softmax(logits: Array) -> Array:
+    """Logits as log-probabilities."""
+    shifted = logits - logits.max()
+    result: Array = shifted - np.log(np.exp(shifted).sum())
+    return result
 
 
 def read_statement(statement: str) -> Reading:
@@ -147,8 +173,8 @@ def read_statement(statement: str) -> Reading:
             expected="what you have and what should come out, in English, Spanish, French or German",
             fix="say it in a sentence",
         )
-    vector = statement_vector(statement)
-    model = weights("words_only" if vector is None else "with_vector")
+    states = statement_states(statement)
+    model = weights("words_only" if states is None else "with_vector")
     found = features(words)
     clues = clue_scores(statement)
     known = {name: value for name, value in values(found).items() if name in model.rows}
@@ -157,8 +183,9 @@ def read_statement(statement: str) -> Reading:
         logits += value * model.words[model.rows[name]]
     scores = np.array([clues.get(name, (0.0, []))[0] * CLUE_SCALE for name in model.classes[:-1]], np.float32)
     logits += scores @ model.clues
-    if vector is not None:
-        logits += vector * VECTOR_SCALE @ model.vector
+    if states is not None:
+        logits += vector(states) * VECTOR_SCALE @ model.vector
+        logits[:-1] = (log_softmax(logits[:-1]) + attended(states)) / 2
     probabilities = _softmax({name: float(logits[i]) for i, name in enumerate(model.classes[:-1])}, clues)
     contributions = {name: value * model.words[model.rows[name]] for name, value in known.items()}
     why = {name: _evidence(words, found, contributions, model.classes, name, clues) for name in probabilities}

