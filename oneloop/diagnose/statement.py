@@ -34,6 +34,7 @@ AMBIGUOUS = "ambiguous"
 CLUES = (-3.0, 5.0)  # a task's clue score is cut to this range
 CLUE_SCALE, VECTOR_SCALE = 0.5, 4.0  # level of the blocks beside the words, as in training
 SHOWN = 5  # words of evidence
+READ = 4000  # characters of a statement that are read
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -166,6 +167,7 @@ def log_softmax(logits: Array) -> Array:
 
 def read_statement(statement: str) -> Reading:
     """What a statement asks for. OneloopError when it says nothing."""
+    statement = statement[:READ]
     words = tokens(statement)
     if not any(word[0].isalpha() or word[0] in "[_" for word in words):
         raise OneloopError(

