@@ -14,6 +14,7 @@ import json
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,13 @@ def put_moments(optimizer: Any, data: bytes) -> None:
 
 def size_of(model: Any) -> int:
     """Bytes a full checkpoint needs: weights and two moments of each trainable one."""
-    return int(sum(p.numel() * p.element_size() * (3 if p.requires_grad else 1) for p in model.parameters())) + 1_000_000
+    moments = 2 * sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    return weights_size(model) + int(moments) + 1_000_000
+
+
+def weights_size(model: Any) -> int:
+    """Bytes of a model's weights, those included that are kept beside its parameters."""
+    return int(sum(tensor.numel() * tensor.element_size() for tensor in chain(model.parameters(), model.buffers())))
 
 
 def save(folder: Path, kind: str, state: State, model: Any, optimizer: Any | None, facts: dict[str, Any]) -> Path:

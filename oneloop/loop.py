@@ -135,14 +135,13 @@ def divide_and_clip(parts: Parts, plan: Plan, labels: float) -> float:
         what = "no weight of the model receives a gradient"
         raise OneloopError(what, expected="at least one trainable weight", fix="remove the setting that freezes the model")
     parts.unscale()
-    torch._foreach_div_(found, max(labels, 1e-12))
-    norm = torch.nn.utils.get_total_norm(found)
-    value = float(norm)
+    labels = max(labels, 1e-12)
+    value = float(torch.nn.utils.get_total_norm(found)) / labels
     if value - value != 0:
         skipped(parts, plan, value)
-        return value
-    if parts.recipe.clip and value > parts.recipe.clip:
-        torch._foreach_mul_(found, parts.recipe.clip / (value + 1e-6))  # torch.nn.utils.clip_grad_norm_'s own guard
+    clip = parts.recipe.clip
+    share = clip / (value + 1e-6) if clip and value > clip else 1.0  # torch.nn.utils.clip_grad_norm_'s own guard
+    torch._foreach_div_(found, labels / share)  # both in one pass over memory
     return value
 
 

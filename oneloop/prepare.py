@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +181,7 @@ def build(prepared: Prepared, note: Note) -> Parts:
     import torch
 
     from oneloop import processes
-    from oneloop.model import adapters, load, optimizer, precision
+    from oneloop.model import adapters, load, optimizer, precision, vocabulary
     from oneloop.model.head import rate_for
     from oneloop.parts import Parts
 
@@ -209,6 +210,8 @@ def build(prepared: Prepared, note: Note) -> Parts:
         recipe = prepared.recipe = prepared.recipe.model_copy(
             update={"learning_rate": rate_for(recipe.learning_rate or LEARNING_RATE, model)}
         )
+    if not task.draws:
+        vocabulary.narrow(model, chain.from_iterable(feature["input_ids"] for feature in features))
     made = optimizer.build(
         model,
         learning_rate=recipe.learning_rate or LEARNING_RATE,

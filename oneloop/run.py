@@ -199,8 +199,8 @@ class Run:
     def room_to_save(self) -> None:
         """Refuse to start where the disk cannot hold the first checkpoint, the best weights and the model."""
         if self.leads:
-            weights = sum(p.numel() * p.element_size() for p in self.parts.model.parameters())
-            commit.room_for(self.folder, checkpoint.size_of(self.parts.model) + 2 * weights)
+            model = self.parts.model
+            commit.room_for(self.folder, checkpoint.size_of(model) + 2 * checkpoint.weights_size(model))
 
     # ---- consuming a step ----------------------------------------------------------------------------
     def consume(self, step: Step) -> bool:

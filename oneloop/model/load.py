@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneloop.errors import ModelError, NotFinite
-from oneloop.model import adapters
+from oneloop.model import adapters, first_position
 from oneloop.model.names import locate
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def load_model(task: Task, name: str, *, trained: bool = False) -> Loaded:
             fix=f"oneloop train --task {task.name} --model {name} --train FILE",
         )
     refuse_unfinished(model, folder)
+    first_position.narrow(model)
     return Loaded(model, new, folder)
 
 

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oneloop.checkpoint import weights_size
 from oneloop.commit import commit_folder, finite
 from oneloop.errors import ModelError
 
@@ -35,7 +36,7 @@ def save_model(folder: Path, task: Task, model: Any, tokenizer: Any, *, precisio
             tokenizer.save_pretrained(staging)
         (staging / FACTS).write_text(json.dumps(finite(record), indent=1, ensure_ascii=False), encoding="utf-8")
 
-    return commit_folder(folder, fill, size=sum(p.numel() * p.element_size() for p in model.parameters()) + 5_000_000)
+    return commit_folder(folder, fill, size=weights_size(model) + 5_000_000)
 
 
 def read_facts(folder: str | Path) -> dict[str, Any]:

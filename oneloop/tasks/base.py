@@ -151,6 +151,11 @@ class Task:
         ids, so that every evaluation of a row draws the same. Prediction draws nothing."""
         return feature
 
+    @property
+    def draws(self) -> bool:
+        """Whether `draw` puts ids into a feature that it does not hold."""
+        return type(self).draw is not Task.draw
+
     def size(self, feature: Feature) -> int:
         """How long a feature is where a step is cut into passes and like lengths are put together."""
         return len(feature["input_ids"])

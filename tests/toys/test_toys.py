@@ -117,9 +117,9 @@ def test_a_task_that_generates_is_trained_scored_and_used(t5: Path, tmp_path: Pa
         train=str(data),
         split="84/8/8",
         output=str(tmp_path / "run"),
-        epochs=10,
+        epochs=30,
         max_length=32,
-        learning_rate=1e-2,
+        learning_rate=5e-3,
     )
     complete(result, result.metrics["data"]["rows"]["test"])
     metrics, before = result.metrics["metrics"], result.metrics["before"]["metrics"]
