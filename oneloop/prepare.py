@@ -196,7 +196,7 @@ def build(prepared: Prepared, note: Note) -> Parts:
         raise DataError("no training row has any text", expected="rows with text", fix="oneloop check shows what the file holds")
     warn_language(recipe.model, prepared, note)
     torch.manual_seed(key(recipe.seed, "head"))
-    loaded = load.load_model(task, recipe.model)
+    loaded = load.load_model(task, recipe.model, tokenizer=tokenizer, note=note)
     if recipe.dropout is not None:
         load.set_dropout(loaded.model, recipe.dropout)
     model = loaded.model.to(device)
@@ -207,9 +207,8 @@ def build(prepared: Prepared, note: Note) -> Parts:
         model = adapters.add(model, recipe.lora, fresh, recipe.seed, recipe.dropout)
         note(adapters.describe(model))
     if "learning_rate" not in recipe.model_fields_set:
-        recipe = prepared.recipe = prepared.recipe.model_copy(
-            update={"learning_rate": rate_for(recipe.learning_rate or LEARNING_RATE, model)}
-        )
+        rate = rate_for(recipe.learning_rate or LEARNING_RATE, model)
+        recipe = prepared.recipe = recipe.model_copy(update={"learning_rate": rate})
     if not task.draws:
         vocabulary.narrow(model, chain.from_iterable(feature["input_ids"] for feature in features))
     made = optimizer.build(

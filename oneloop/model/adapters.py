@@ -91,7 +91,9 @@ def save(model: Any, folder: Path) -> None:
     """Write the adapter, the whole modules and the model's own config into `folder`; nothing of the base model."""
     model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's blank card; the run has its own
-    model.get_base_model().config.save_pretrained(folder)
+    plain = model.get_base_model()
+    plain.config.architectures = [type(plain).__name__]  # which head it is, as save_pretrained writes it for whole models
+    plain.config.save_pretrained(folder)
 
 
 def is_adapter(folder: str) -> bool:

@@ -7,23 +7,23 @@ Out: a Hugging Face model with the task's head, and what is new in it.
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneloop.errors import ModelError, NotFinite
-from oneloop.model import adapters, first_position
+from oneloop.model import adapters, first_position, head, padding
+from oneloop.model.folder import check_config, check_manifest, check_tokenizer, check_weights
 from oneloop.model.names import locate
 
 if TYPE_CHECKING:
     from oneloop.tasks.base import Task
 
-MAX_NUMBERS = 20_000_000_000  # refuse a config that would allocate more than this many weights
 OUR_ATTENTION = {"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"}
-REFUSED_KEYS = ("auto_map", "_attn_implementation_internal", "custom_pipelines")
+
+OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "mpnet", "data2vec-text", "longformer"}
 
 
 @dataclass(frozen=True)
@@ -63,75 +63,61 @@ def quiet() -> Iterator[None]:
             speech.enable_progress_bar()
 
 
-def check_config(folder: str) -> dict[str, Any]:
-    """Read a local config.json and refuse what would run code or allocate without bound. Hub names pass unchanged."""
-    path = Path(folder) / "config.json"
-    if not path.is_file():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"config.json cannot be read: {error}", where=str(path), fix="restore the file from where the model came from"
-        ) from error
-    if not isinstance(config, dict):
-        raise ModelError("config.json is not an object", where=str(path), expected="what save_pretrained writes")
-    for name in REFUSED_KEYS:
-        if config.get(name):
-            raise ModelError(
-                f"the model wants to run code of its own ('{name}' in config.json)",
-                where=str(path),
-                expected="a model that transformers knows",
-                fix="use another model, or remove the key after reading the code",
-            )
-    if "/" in str(config.get("attn_implementation") or config.get("_attn_implementation") or ""):
-        raise ModelError("config.json names attention code to download", where=str(path), fix="remove attn_implementation from config.json")
-    _check_size(config, path)
-    return config
-
-
-def _check_size(config: dict[str, Any], path: Path) -> None:
-    """Refuse sizes that no file beside the config can fill."""
-    width = int(config.get("hidden_size") or config.get("n_embd") or config.get("d_model") or 0)
-    depth = int(config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers") or 0)
-    numbers = width * int(config.get("vocab_size") or 0) + depth * 4 * width * width
-    if numbers > MAX_NUMBERS:
-        raise ModelError(f"config.json describes a model of {numbers:.1e} numbers", where=str(path), expected=f"at most {MAX_NUMBERS:.0e}")
-
-
 def load_tokenizer(name: str) -> Any:
-    """The tokenizer of a model, with offsets. Raises ModelError when there is none or it has no fast backend."""
+    """The tokenizer of a model, with offsets. Raises ModelError when there is none, it is damaged, or it makes ids that the
+    model has no vector for."""
     import transformers
 
     folder = locate(name)
-    check_config(folder)
+    size = check_config(folder).get("vocab_size")
+    check_tokenizer(folder)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        with quiet():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # the tokenizers library raises plain exceptions for a damaged file
         raise _cannot_load("tokenizer", name, folder, error) from error
+    highest = max(tokenizer.get_vocab().values(), default=-1)
+    if highest < 0:
+        raise ModelError("the tokenizer has no vocabulary", where=folder, fix="restore the tokenizer files from where the model came from")
+    if size and highest >= size:
+        raise ModelError(
+            f"the tokenizer makes ids up to {highest}, and the model has vectors for {size}",
+            where=folder,
+            expected="the tokenizer that the model was trained with",
+            fix="restore the tokenizer files from where the model came from",
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
 
 
-def load_model(task: Task, name: str, *, trained: bool = False) -> Loaded:
+def load_model(
+    task: Task, name: str, *, trained: bool = False, tokenizer: Any = None, note: Callable[[str], None] = lambda text: None
+) -> Loaded:
     """The model `name` with the head of `task`, weights in float32.
 
-    trained: the head must come from the files (evaluation, prediction); otherwise a missing head is fresh and listed. A folder
+    trained: the head must come from the files (evaluation, prediction); otherwise a missing head is fresh and listed, and one
+    that was trained for other labels keeps its rows by label name. tokenizer: is set to pad as the model needs it. A folder
     that holds an adapter gives its base model with the adapter beside it where it was trained for this, else added into it.
     Raises ModelError (missing, refused or mismatching files) and NotFinite (NaN or infinite weights).
     """
     folder = locate(name)
     check_config(folder)
+    if trained:
+        _refuse_other_head(task, name, folder)
+    else:
+        check_manifest(folder)
     with tempfile.TemporaryDirectory() as scratch:
         if adapters.is_adapter(folder):
             model = _with_adapter(task, name, folder)
             new: tuple[str, ...] = ()
             if not trained:  # its labels may be others: the merged model is loaded like any other one
                 adapters.merged(model).save_pretrained(scratch)
-                model, new = _from_files(task, name, scratch, task.head_settings())
+                model, new = _onward(task, name, scratch, note)
+        elif trained:
+            model, new, _ = _from_files(task, name, folder, task.head_settings())
         else:
-            model, new = _from_files(task, name, folder, task.head_settings(), strict=trained)
+            model, new = _onward(task, name, folder, note)
     if trained and new:
         raise ModelError(
             f"the model has no trained {task.name} head: {', '.join(new[:4])} {'is' if len(new) == 1 else 'are'} missing from its files",
@@ -140,15 +126,65 @@ def load_model(task: Task, name: str, *, trained: bool = False) -> Loaded:
             fix=f"oneloop train --task {task.name} --model {name} --train FILE",
         )
     refuse_unfinished(model, folder)
+    if tokenizer is not None and task.family == "encoder":
+        padding.settle(model, tokenizer)
     first_position.narrow(model)
     return Loaded(model, new, folder)
 
 
-def _from_files(task: Task, name: str, folder: str, settings: dict[str, Any], *, strict: bool = False) -> tuple[Any, tuple[str, ...]]:
-    """The model of a folder with the head of `task`, and the names of the weights its files do not hold."""
+def _refuse_other_head(task: Task, name: str, folder: str) -> None:
+    """ModelError when a trained model is asked for a task that its head was not trained for."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    other = head.other_head(config, task.head)
+    if other:
+        raise ModelError(
+            f"the model has no trained {task.name} head: it was trained as {', '.join(config.architectures)}",
+            where=folder,
+            expected=f"a model trained for {task.name}",
+            fix=f"leave --task out, or: oneloop train --task {task.name} --model {name} --train FILE",
+        )
+
+
+def _onward(task: Task, name: str, folder: str, note: Callable[[str], None]) -> tuple[Any, tuple[str, ...]]:
+    """A model to train on, and what is new in it; a note where its head was trained for other labels.
+
+    A head that is in the files keeps, for every label it knows by name, that label's row; other rows are fresh.
+    """
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    settings = task.head_settings()
+    other, old, wanted = head.other_head(config, task.head), head.label_names(config), [str(n) for n in task.facts.get("labels") or ()]
+    if other and not wanted:
+        settings |= {"num_labels": 2}  # start and end of an answer
+    model, new, misfits = _from_files(task, name, folder, settings)
+    layer = head.output_layer(model)
+    weight = f"{layer}.weight"
+    number = settings.get("problem_type") == "regression" and len(old) == 1  # one output without a name worth matching
+    if not layer or (weight in new and weight not in misfits) or number or not (other or (wanted and old != wanted)):
+        return model, new
+    rows = int(misfits[weight][1][0]) if weight in misfits else model.get_submodule(layer).out_features
+    kept: list[int | None] = [None] * (len(wanted) or 2) if other or rows != len(old) else list(head.places(old, wanted))
+    if weight in misfits and kept != [None] * len(kept):  # the old head has to be loaded first
+        model, new, misfits = _from_files(task, name, folder, {key: settings[key] for key in settings if key == "problem_type"})
+    if weight not in misfits:
+        head.carry_over(model, kept)
+    for key in ("id2label", "label2id") if wanted else ():
+        setattr(model.config, key, settings[key])
+    note(f"the model's head was trained as {other}: the head starts fresh" if other else head.carried(old, wanted, kept))
+    fresh = {f"{layer}.{part}" for part, _ in model.get_submodule(layer).named_parameters()} if None in kept else set()
+    return model, tuple(sorted({*new, *fresh}))
+
+
+def _from_files(task: Task, name: str, folder: str, settings: dict[str, Any]) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
+    """The model of a folder with the head of `task`; the names of the head's weights that its files do not hold; and, of
+    these, the ones they hold in another shape, {name: (name, shape there, shape here)}. ModelError unless they hold the body."""
     import torch
     import transformers
 
+    check_weights(folder, check_config(folder))
     try:
         with quiet():
             model, info = getattr(transformers, task.head).from_pretrained(
@@ -158,13 +194,42 @@ def _from_files(task: Task, name: str, folder: str, settings: dict[str, Any], *,
                 output_loading_info=True,
                 dtype=torch.float32,
                 **attention_settings(folder),
-                ignore_mismatched_sizes=not strict,
+                ignore_mismatched_sizes=True,  # for the head; the body is looked at below
                 **settings,
             )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, AttributeError, ArithmeticError) as error:
         raise _cannot_load("model", name, folder, error) from error
-    mismatched = {str(item[0]) for item in info.get("mismatched_keys", ())}
-    return model, tuple(sorted({key for key in info["missing_keys"] if "position_ids" not in key} | mismatched))
+    mismatched = {str(item[0]): item for item in info.get("mismatched_keys", ())}
+    absent = _absent(model, set(info["missing_keys"]) | set(mismatched))
+    body = [key for key in absent if _in_body(model, key)]
+    if body:
+        shown = [f"{key} {_shapes(mismatched[key])}" if key in mismatched else key for key in body[:3]]
+        raise ModelError(
+            f"{len(body)} weights of the model's body are missing from its files or have other shapes: {', '.join(shown)}",
+            where=folder,
+            expected="the weights that config.json describes",
+            fix="restore config.json and the weights from the same place",
+        )
+    return model, tuple(absent), mismatched
+
+
+def _absent(model: Any, names: set[str]) -> list[str]:
+    """The names without those of buffers and of weights that are tied to one that was loaded."""
+    every = dict(model.named_parameters(remove_duplicate=False))
+    loaded = {id(parameter) for name, parameter in every.items() if name not in names}
+    return sorted(name for name in names if name in every and id(every[name]) not in loaded)
+
+
+def _in_body(model: Any, name: str) -> bool:
+    """Whether a weight belongs to the body and must be in the files. A pooler need not: many bodies are published without."""
+    inside = model.base_model is model or name.startswith(model.base_model_prefix + ".")
+    return inside and "pooler" not in name.split(".")
+
+
+def _shapes(mismatch: Any) -> str:
+    """`(59, 32) in the file, (30522, 32) by config.json` for an entry of mismatched_keys."""
+    held, wanted = (tuple(shape) for shape in mismatch[1:3])
+    return f"{held} in the file, {wanted} by config.json"
 
 
 def _with_adapter(task: Task, name: str, folder: str) -> Any:
@@ -176,7 +241,7 @@ def _with_adapter(task: Task, name: str, folder: str) -> Any:
         raise ModelError("the base model of the adapter is an adapter too", where=folder, expected="a whole model", fix="--merge")
     check_config(base)
     config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    model, new = _from_files(task, name, base, {"config": config})
+    model, new, _ = _from_files(task, name, base, {"config": config})
     return adapters.attach(model, folder, new)
 
 
@@ -187,7 +252,7 @@ def positions(name: str, tokenizer: Any) -> int:
     folder = locate(name)
     config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
     found = [int(value) for key in ("max_position_embeddings", "n_positions") if (value := getattr(config, key, None))]
-    if config.model_type in {"roberta", "xlm-roberta", "camembert"} and found:
+    if config.model_type in OFFSET_POSITIONS and found:
         found = [found[0] - 2]  # two positions are taken by the padding offset
     limits = [limit for limit in (*found, int(tokenizer.model_max_length)) if 0 < limit < 10**9]
     return min(limits, default=512)

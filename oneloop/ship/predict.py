@@ -101,12 +101,14 @@ def load(name: str | Path, *, task: str | None = None, device: str | None = None
     """
     from oneloop.measure.evaluate import Engine
     from oneloop.model import precision as formats
+    from oneloop.model.folder import check_config, check_manifest
     from oneloop.model.load import load_model, load_tokenizer
     from oneloop.model.names import locate
     from oneloop.ship.save import read_facts
 
     folder = locate(str(name))
-    check_folder(folder)
+    check_manifest(folder)
+    check_config(folder)
     facts = read_facts(folder) if Path(folder).is_dir() else {}
     chosen = task_class(task or facts.get("task") or task_of(folder))
     if not chosen.trainable:
@@ -118,7 +120,7 @@ def load(name: str | Path, *, task: str | None = None, device: str | None = None
         found.facts = chosen.facts_from_config(transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False))
     tokenizer = load_tokenizer(str(name))
     settle_length(found, str(name), tokenizer)
-    loaded = load_model(found, str(name), trained=True)
+    loaded = load_model(found, str(name), trained=True, tokenizer=tokenizer)
     place = device or formats.device_name()
     kind = precision or facts.get("precision") or "fp32"
     if kind == "bf16" and not formats.fast_bf16(place):
@@ -152,21 +154,6 @@ def settle_length(task: Task, name: str, tokenizer: Any) -> None:
     length = min(int(task.settings.get("max_length") or 256), limit)
     stride = task.settings.get("stride")
     task.settings.update(max_length=length, stride=stride if stride is not None and stride < length else length // 4)
-
-
-def check_folder(folder: str) -> None:
-    """ModelError when a committed model folder is damaged, naming the files."""
-    from oneloop.commit import MANIFEST, Corrupt, verify
-
-    if (Path(folder) / MANIFEST).is_file():
-        try:
-            verify(folder)
-        except Corrupt as error:
-            wrong = [text for text in error.files if "does not belong" not in text]
-            if wrong:
-                raise ModelError(
-                    "the model folder is damaged: " + "; ".join(wrong), where=folder, fix="train again, or restore the folder from a copy"
-                ) from error
 
 
 def task_of(folder: str) -> str:
