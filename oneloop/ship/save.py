@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneloop.checkpoint import weights_size
 from oneloop.commit import commit_folder, finite
 from oneloop.errors import ModelError
 
@@ -36,7 +35,8 @@ def save_model(folder: Path, task: Task, model: Any, tokenizer: Any, *, precisio
             tokenizer.save_pretrained(staging)
         (staging / FACTS).write_text(json.dumps(finite(record), indent=1, ensure_ascii=False), encoding="utf-8")
 
-    return commit_folder(folder, fill, size=weights_size(model) + 5_000_000)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    return commit_folder(folder, fill, size=size + 5_000_000)
 
 
 def read_facts(folder: str | Path) -> dict[str, Any]:
