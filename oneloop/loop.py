@@ -103,7 +103,7 @@ def _accumulate(parts: Parts, plan: Plan, batches: list[tuple[int, dict[str, Any
     for number, batch in batches:
         seed_pass(parts.recipe.seed, plan.number, number)
         batch = parts.to_device(batch)
-        with autocast(parts.precision, parts.device):
+        with autocast(parts.precision, parts.device), parts.serving(batch):
             outputs = parts.task.forward(parts.model, batch)
         losses, counts = parts.task.loss({name: value.float() for name, value in outputs.items()}, batch)
         total = losses.sum()

@@ -24,6 +24,7 @@ from oneloop.errors import OneloopError
 if TYPE_CHECKING:
     from oneloop.loop import Step
     from oneloop.measure.evaluate import Engine
+    from oneloop.model.frozen import Frozen
     from oneloop.recipe import Recipe
     from oneloop.tasks.base import Batch, Feature, Row, Task
 
@@ -58,6 +59,7 @@ class Parts:
     micro_tokens: int = 8192
     scaler: Any = None
     new: tuple[str, ...] = ()  # parameters that no file held before training
+    frozen: Frozen | None = None  # the layers that are not trained, if there are any
     note: Callable[[str], None] = field(default=lambda text: None)
 
     # ---- the plan ------------------------------------------------------------------------------
@@ -130,6 +132,7 @@ class Parts:
         batch = self.task.collate([self.drawn(position, epoch) for position in positions], self.tokenizer)
         if "rows" not in batch or any("rows" in self.features[position] for position in positions):
             batch["rows"] = [row for position in positions for row in self.rows_of(position)]
+        batch["features"] = tuple(positions)
         batch["training"] = True  # a loss may regularise here and must not where it is a score
         return batch
 
@@ -141,16 +144,24 @@ class Parts:
 
     def feed(self, start: int = 0) -> Iterator[tuple[Plan, list[tuple[int, Batch]] | None]]:
         """Plans with their batches, built here or ahead of time by `workers` processes."""
+        if self.frozen is not None and self.keeps_states:
+            self.frozen.keep(self.features, self.task, self.tokenizer, self.precision)
         if not self.recipe.workers:
             for plan in self.plans(start):
                 yield plan, self.built(plan)
             return
         plans = list(self.plans(start))
-        light = replace(self, model=None, optimizer=None, scaler=None, note=_nothing)  # what a worker needs, and can be sent to it
+        light = replace(self, model=None, optimizer=None, scaler=None, frozen=None, note=_nothing)  # what can be sent to a worker
         with Workers(light, plans, self.recipe.workers) as workers:
             for position, plan in enumerate(plans):
                 made_for, found = workers.take(position)
                 yield plan, found if made_for == self.micro_tokens else self.built(plan)
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether what the frozen layers give is kept: on a CPU, where a second epoch will ask for it. Never a matter of where
+        a run resumes, so that it goes on with the same numbers."""
+        return self.device == "cpu" and not self.task.draws and self.total_steps > self.steps_per_epoch
 
     def built(self, plan: Plan) -> list[tuple[int, Batch]]:
         """The passes of a step; a row that cannot be collated is named."""
@@ -178,6 +189,10 @@ class Parts:
         from oneloop.measure.evaluate import Engine
 
         return Engine(self.model, self.tokenizer, self.device, self.precision, self.rank, self.world, self.micro_tokens, poll)
+
+    def serving(self, batch: Batch) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, layers that are not trained hand out what they gave for these features before."""
+        return contextlib.nullcontext() if self.frozen is None else self.frozen.serving(batch["features"])
 
     # ---- the pieces of an update ------------------------------------------------------------------
     def to_device(self, batch: Batch) -> Batch:

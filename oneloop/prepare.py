@@ -181,7 +181,7 @@ def build(prepared: Prepared, note: Note) -> Parts:
     import torch
 
     from oneloop import processes
-    from oneloop.model import adapters, load, optimizer, precision, vocabulary
+    from oneloop.model import adapters, frozen, load, optimizer, precision, vocabulary
     from oneloop.model.head import rate_for
     from oneloop.parts import Parts
 
@@ -209,6 +209,7 @@ def build(prepared: Prepared, note: Note) -> Parts:
     if "learning_rate" not in recipe.model_fields_set:
         rate = rate_for(recipe.learning_rate or LEARNING_RATE, model)
         recipe = prepared.recipe = recipe.model_copy(update={"learning_rate": rate})
+    still = None if recipe.lora or not recipe.freeze else frozen.freeze(model, recipe.freeze)
     if not task.draws:
         vocabulary.narrow(model, chain.from_iterable(feature["input_ids"] for feature in features))
     made = optimizer.build(
@@ -234,6 +235,7 @@ def build(prepared: Prepared, note: Note) -> Parts:
         micro_tokens=recipe.micro_tokens,
         scaler=scaler,
         new=loaded.new,
+        frozen=still,
         note=note,
     )
 
