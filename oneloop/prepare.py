@@ -19,6 +19,7 @@ from oneloop.tasks import task_class
 from oneloop.tasks.base import Feature, Row, Task
 
 if TYPE_CHECKING:
+    from oneloop.model.frozen import Frozen
     from oneloop.parts import Parts
     from oneloop.read.table import Table
 
@@ -181,8 +182,7 @@ def build(prepared: Prepared, note: Note) -> Parts:
     import torch
 
     from oneloop import processes
-    from oneloop.model import adapters, frozen, load, optimizer, precision, vocabulary
-    from oneloop.model.head import rate_for
+    from oneloop.model import load, optimizer, precision
     from oneloop.parts import Parts
 
     recipe, task = prepared.recipe, prepared.task
@@ -195,23 +195,8 @@ def build(prepared: Prepared, note: Note) -> Parts:
     if not features:
         raise DataError("no training row has any text", expected="rows with text", fix="oneloop check shows what the file holds")
     warn_language(recipe.model, prepared, note)
-    torch.manual_seed(key(recipe.seed, "head"))
-    loaded = load.load_model(task, recipe.model, tokenizer=tokenizer, note=note)
-    if recipe.dropout is not None:
-        load.set_dropout(loaded.model, recipe.dropout)
-    model = loaded.model.to(device)
-    as_loaded = adapters.versions(model)
-    task.prepare_model(model, prepared.rows["train"], features) if loaded.new else None
-    if recipe.lora:
-        fresh = (*loaded.new, *adapters.changed(model, as_loaded))
-        model = adapters.add(model, recipe.lora, fresh, recipe.seed, recipe.dropout)
-        note(adapters.describe(model))
-    if "learning_rate" not in recipe.model_fields_set:
-        rate = rate_for(recipe.learning_rate or LEARNING_RATE, model)
-        recipe = prepared.recipe = recipe.model_copy(update={"learning_rate": rate})
-    still = None if recipe.lora or not recipe.freeze else frozen.freeze(model, recipe.freeze)
-    if not task.draws:
-        vocabulary.narrow(model, chain.from_iterable(feature["input_ids"] for feature in features))
+    model, new, still = fitted(prepared, tokenizer, device, note)
+    recipe = prepared.recipe
     made = optimizer.build(
         model,
         learning_rate=recipe.learning_rate or LEARNING_RATE,
@@ -234,10 +219,41 @@ def build(prepared: Prepared, note: Note) -> Parts:
         world=world,
         micro_tokens=recipe.micro_tokens,
         scaler=scaler,
-        new=loaded.new,
+        new=new,
         frozen=still,
         note=note,
     )
+
+
+def fitted(prepared: Prepared, tokenizer: Any, device: str, note: Note) -> tuple[Any, tuple[str, ...], Frozen | None]:
+    """The model as it is trained: its head ready, adapters added, what is not trained set apart, the learning rate settled.
+
+    Returns the model, the names of the parameters that no file held, and its frozen layers.
+    """
+    import torch
+
+    from oneloop.model import adapters, frozen, load, vocabulary
+    from oneloop.model.head import rate_for
+
+    recipe, task, features = prepared.recipe, prepared.task, prepared.cache["train"]
+    torch.manual_seed(key(recipe.seed, "head"))
+    loaded = load.load_model(task, recipe.model, tokenizer=tokenizer, note=note)
+    if recipe.dropout is not None:
+        load.set_dropout(loaded.model, recipe.dropout)
+    model = loaded.model.to(device)
+    as_loaded = adapters.versions(model)
+    task.prepare_model(model, prepared.rows["train"], features) if loaded.new else None
+    if recipe.lora:
+        fresh = (*loaded.new, *adapters.changed(model, as_loaded))
+        model = adapters.add(model, recipe.lora, fresh, recipe.seed, recipe.dropout)
+        note(adapters.describe(model))
+    if "learning_rate" not in recipe.model_fields_set:
+        rate = rate_for(recipe.learning_rate or LEARNING_RATE, model)
+        recipe = prepared.recipe = recipe.model_copy(update={"learning_rate": rate})
+    still = None if recipe.lora or not recipe.freeze else frozen.freeze(model, recipe.freeze)
+    if not task.draws:
+        vocabulary.narrow(model, chain.from_iterable(feature["input_ids"] for feature in features))
+    return model, loaded.new, still
 
 
 def encode(prepared: Prepared, tokenizer: Any, note: Note) -> None:
