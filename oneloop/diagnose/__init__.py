@@ -10,17 +10,28 @@ The package itself can be called: `oneloop.diagnose(...)` is `oneloop.diagnose.d
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from oneloop.diagnose.columns import map_columns
-from oneloop.diagnose.data import from_table
 from oneloop.diagnose.diagnosis import Diagnosis
 from oneloop.diagnose.lines import batch
 from oneloop.diagnose.together import diagnose
 
+if TYPE_CHECKING:
+    from oneloop.diagnose.columns import map_columns as map_columns
+    from oneloop.diagnose.data import from_table as from_table
+
 __all__ = ["Diagnosis", "batch", "diagnose", "from_table", "map_columns"]
+PLACES = {"map_columns": "columns", "from_table": "data"}  # loaded when first used: a statement needs no reader of data
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, loaded now."""
+    if name not in PLACES:
+        raise AttributeError(f"module 'oneloop.diagnose' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"oneloop.diagnose.{PLACES[name]}"), name)
 
 
 class _Callable(ModuleType):

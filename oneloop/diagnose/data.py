@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oneloop.diagnose.columns import candidates, columns_for, columns_of, fits
-from oneloop.diagnose.diagnosis import Diagnosis
+from oneloop.diagnose.diagnosis import SHOWN_TASKS, Diagnosis
 from oneloop.diagnose.kinds import KINDS
 from oneloop.diagnose.labels import bookkeeping, namelike
 from oneloop.diagnose.names import sounds_like
@@ -19,7 +19,6 @@ from oneloop.tasks import table as task_table
 from oneloop.tasks import task_class
 
 CLOSE = 0.03  # two readings of a table that lie closer than this are asked about
-SHOWN_TASKS = 4
 
 
 def from_table(rows: Any) -> Diagnosis:

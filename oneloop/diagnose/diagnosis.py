@@ -18,6 +18,7 @@ FAMILIES = {
     "decoder": "it writes from left to right, each token from those before it",
     "encoder-decoder": "it reads one text as a whole and writes another",
 }
+SHOWN_TASKS = 4  # tasks a diagnosis ranks
 TASK_COLUMNS = 16  # width of the left column when printed
 
 

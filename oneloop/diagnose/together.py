@@ -1,17 +1,14 @@
 """Statement and data weighed together: the requested output decides the task, the data decides the columns.
 
-In:  a statement, a source or a table, or both. Out: a Diagnosis.
+In:  a statement, a source or a table, or both. Out: a Diagnosis. What reads data is imported where there is data.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from oneloop.diagnose.columns import map_columns
-from oneloop.diagnose.data import SHOWN_TASKS, from_table
-from oneloop.diagnose.diagnosis import Diagnosis
+from oneloop.diagnose.diagnosis import SHOWN_TASKS, Diagnosis
 from oneloop.diagnose.kinds import KINDS
-from oneloop.diagnose.profile import SAMPLE
 from oneloop.diagnose.statement import Reading, read_statement
 from oneloop.errors import OneloopError
 from oneloop.tasks import task_class
@@ -40,6 +37,8 @@ def diagnose(statement: str | None = None, data: Any = None) -> Diagnosis:
 
 def look(data: Any) -> Diagnosis:
     """The diagnosis of a source or table alone."""
+    from oneloop.diagnose.data import from_table
+
     rows = opened(data)
     found = from_table(rows)
     if isinstance(data, str) or hasattr(data, "__fspath__"):
@@ -51,6 +50,7 @@ def look(data: Any) -> Diagnosis:
 def opened(data: Any) -> Any:
     """A table: the one given, or a sample of the source."""
     if isinstance(data, str) or hasattr(data, "__fspath__"):
+        from oneloop.diagnose.profile import SAMPLE
         from oneloop.read import sample
 
         return sample(data, SAMPLE)
@@ -91,6 +91,8 @@ def quoted(words: list[str]) -> str:
 
 def combined(said: Diagnosis, reading: Reading, seen: Diagnosis) -> Diagnosis:
     """The statement's task with the data's columns. Where the statement is open, the data decides among its options."""
+    from oneloop.diagnose.columns import map_columns
+
     if said.none and not seen.none and reading.none < CERTAIN and not seen.ambiguous:
         said = within(said, reading)
     if said.none or (seen.none and reading.none > 0.2):

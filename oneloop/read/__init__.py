@@ -9,15 +9,27 @@ Then roles.to_rows maps columns to a task's roles, split.make_splits makes missi
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from oneloop.errors import DataError
-from oneloop.read.files import Options, known_format
-from oneloop.read.places import Source, load
-from oneloop.read.sampling import sample
-from oneloop.read.table import Origin, Table
+
+if TYPE_CHECKING:
+    from oneloop.read.places import Source
+    from oneloop.read.sampling import sample as sample
+    from oneloop.read.table import Origin as Origin
+    from oneloop.read.table import Table as Table
 
 __all__ = ["Origin", "Table", "read", "read_splits", "sample"]
+PLACES = {"Origin": "table", "Table": "table", "sample": "sampling"}  # loaded when first used: a cell is read without the readers
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, loaded now."""
+    if name not in PLACES:
+        raise AttributeError(f"module 'oneloop.read' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"oneloop.read.{PLACES[name]}"), name)
 
 
 def read(
@@ -34,6 +46,9 @@ def read(
     that may be unusable before DataError names them all; None never raises and leaves them in `table.problems`. A source
     with several splits gives its training split.
     """
+    from oneloop.read.files import Options, known_format
+    from oneloop.read.places import load
+
     known_format(format)
     tables = load(source, Options(format, encoding, max_rows))
     name = "train" if "train" in tables else next(iter(tables))
@@ -60,6 +75,9 @@ def read_splits(
     A single file is {"train": table}. A source given as validation or test is read as that split, whatever splits a folder
     given as train also holds. Arguments otherwise as `read`.
     """
+    from oneloop.read.files import Options, known_format
+    from oneloop.read.places import load
+
     known_format(format)
     options = Options(format, encoding, max_rows)
     tables = load(train, options) if train is not None else {}
