@@ -4,8 +4,9 @@ In:  a statement in English, Spanish, French or German. Out: a Reading: every ta
 and what it is instead, whether two fit, and the words that decided.
 
 The model's weights (statements.json) were trained on statements written for this project (bench/diagnose). Where the
-offline encoder is installed, the states of the statement's tokens are weighed too: their mean in the same linear model, and
-their attended means in a second model; the two models' probabilities are averaged (geometrically).
+offline encoder is installed, the states of the statement's tokens (in another language than English: of its gloss) are weighed
+too: their mean in the same linear model, and their attended means in a second model; the two models' probabilities are averaged
+(geometrically).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from oneloop.diagnose.features import features, plain, tokens, values
+from oneloop.diagnose.gloss import gloss, spoken
 from oneloop.diagnose.kinds import kind_scores
-from oneloop.diagnose.language import identify
 from oneloop.diagnose.vectors import vector
 from oneloop.errors import OneloopError
 from oneloop.tasks import table, task_class
@@ -133,12 +134,13 @@ def clue_scores(statement: str) -> dict[str, tuple[float, list[str]]]:
 
 
 def statement_states(statement: str) -> Array | None:
-    """Token states of an English statement; None for another language (the encoder is English) and where none is installed."""
+    """Token states of a statement, or of its gloss (the encoder is English); None where no encoder is installed."""
     from oneloop.diagnose import vectors
 
-    if vectors.folder() is None or identify([statement])[0] in ("es", "fr", "de"):
+    if vectors.folder() is None:
         return None
-    return vectors.quiet_states(statement)
+    language = spoken(statement)
+    return vectors.quiet_states(statement if language == "en" else gloss(statement, language))
 
 
 def attended(states: Array) -> Array:
