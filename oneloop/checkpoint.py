@@ -1,6 +1,6 @@
 """Complete state, committed at once: what a run needs to go on as if it had never stopped.
 
-RUN/checkpoints/step-00000120-1f3a/   model.safetensors  optimizer.safetensors  state.json  manifest.json
+RUN/checkpoints/step-00000120-1f3a/   model.safetensors  optimizer.safetensors  state.json  log.jsonl  manifest.json
 RUN/checkpoints/best-00000090-9c2e/   model.safetensors  state.json  manifest.json
 
 Order, masks and dropout are keyed, and the learning rate is a function of the step, so weights, optimizer moments and a
@@ -22,6 +22,7 @@ from oneloop import commit
 from oneloop.errors import RunError
 
 STEP, BEST = "step", "best"
+LOG = "log.jsonl"
 
 
 @dataclass
@@ -115,8 +116,11 @@ def weights_size(model: Any) -> int:
     return int(sum(tensor.numel() * tensor.element_size() for tensor in chain(model.parameters(), model.buffers())))
 
 
-def save(folder: Path, kind: str, state: State, model: Any, optimizer: Any | None, facts: dict[str, Any]) -> Path:
-    """Commit a checkpoint of `kind` under a name of its own. facts: what must match on resume (and what may be shown).
+def save(
+    folder: Path, kind: str, state: State, model: Any, optimizer: Any | None, facts: dict[str, Any], log: bytes | None = None
+) -> Path:
+    """Commit a checkpoint of `kind` under a name of its own. facts: what must match on resume (and what may be shown). log: the
+    lines of log.jsonl so far.
 
     Raises NotFinite when a weight is not finite: a broken state never replaces a good one.
     """
@@ -129,6 +133,8 @@ def save(folder: Path, kind: str, state: State, model: Any, optimizer: Any | Non
     if optimizer is not None:
         files["optimizer.safetensors"] = to_bytes(moments_of(optimizer))
     files["state.json"] = json.dumps(state.__dict__, indent=1).encode()
+    if log is not None:
+        files[LOG] = log
     name = f"{kind}-{state.step:08d}-{secrets.token_hex(3)}"
     return commit.commit_folder(folder / name, files, {"kind": kind, "step": state.step, **facts})
 
@@ -187,16 +193,31 @@ def restore(found: Found, model: Any, optimizer: Any | None) -> None:
 
 
 def prune(folder: Path, keep: int, state: State, run: str, damaged: Collection[str] = ()) -> None:
-    """Delete what a run no longer needs: all but its newest `keep` checkpoints, those named in `damaged`, and all best
-    ones but that of `state.best_step`. Called only after a commit. Nothing of another run is touched."""
+    """Delete what a run no longer needs: all but its newest `keep` checkpoints (older ones that only a stop asked for do not count),
+    those named in `damaged`, and all best ones but that of `state.best_step`. Called only after a commit, or when the newest one has
+    been found whole. Nothing of another run is touched."""
     whole = [path for _, path in listed(folder, STEP, run)[0] if path.name not in damaged]
-    for path in [*whole[max(keep, 1) :], *(folder / name for name in damaged)]:
+    extra = [path for path in whole[1:] if commit.read_manifest(path).get("extra")]
+    kept = [path for path in whole if path not in extra][: max(keep, 1)]
+    for path in [*(path for path in whole if path not in kept), *(folder / name for name in damaged)]:
         commit.discard(path)
     best = listed(folder, BEST, run)[0]
-    kept = [path for number, path in best if number == state.best_step][:1]
+    named = [path for number, path in best if number == state.best_step][:1]
     for _, path in best:
-        if path not in kept:
+        if path not in named:
             commit.discard(path)
+
+
+def known_run(folder: Path) -> Found | None:
+    """The newest whole checkpoint of the one run that a folder's checkpoints tell of; runs that another one says it replaces do not
+    count. None where there is no whole one. RunError where there are several runs and nothing says which is meant."""
+    manifests = {path: commit.read_manifest(path) for _, path in listed(folder, STEP, None)[0]}
+    replaced = {manifest.get("replaces") for manifest in manifests.values()}
+    runs = {str(manifest["run"]) for manifest in manifests.values() if manifest.get("run") and manifest["run"] not in replaced}
+    if len(runs) > 1:
+        told = ", ".join(f"{path.name} of run {manifest.get('run')}" for path, manifest in manifests.items())
+        raise RunError(f"run.json is gone and there are checkpoints of several runs: {told}", where=str(folder), fix="remove the others")
+    return newest(folder, run=runs.pop())[0] if runs else None
 
 
 def clear(folder: Path, run: str) -> None:

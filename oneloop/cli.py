@@ -55,6 +55,8 @@ def main() -> None:
         code = closed_pipe()
     except OSError as error:
         code = fail(error, "OSError", 1)
+    except MemoryError as error:
+        code = fail(OneloopError(f"out of memory {error}".strip(), fix="free memory, or take fewer rows"), "MemoryError", 1)
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("stopped\n")
         code = 130

@@ -21,13 +21,14 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from oneloop.errors import OneloopError, RunError
 
 MANIFEST = "manifest.json"
+RUN = "run.json"  # the sealed record of a run: which one it is, what it was started with, and the files it finished with
 STAGING, OLD = ".staging-", ".old-"
 CHUNK = 1 << 22  # bytes per write: large enough to be fast, small enough for a stop to be noticed between two
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -265,38 +266,84 @@ def recover(folder: str | Path) -> list[str]:
     return done
 
 
-def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """The manifest of a committed folder; Corrupt when it is missing or unreadable."""
-    path = Path(folder) / MANIFEST
+def write_sealed(path: str | Path, record: dict[str, Any]) -> Path:
+    """Replace the JSON file at `path` by a record with a seal, so that a changed byte in it is found by `read_sealed`."""
+    return write_file(path, manifest_bytes(record))
+
+
+def read_sealed(path: str | Path) -> dict[str, Any]:
+    """A record that `write_sealed` (or `commit_folder`) wrote; Corrupt when it is missing or not as it was written."""
+    target = Path(path)
     try:
-        data = path.read_bytes()
-        manifest = json.loads(data)
-        del manifest["seal"]
-        whole = isinstance(manifest["files"], dict) and manifest_bytes(manifest) == data
+        data = target.read_bytes()
+        record = json.loads(data)
+        del record["seal"]
+        whole = manifest_bytes(record) == data
     except FileNotFoundError:
-        raise Corrupt(Path(folder), [f"{MANIFEST} is missing"]) from None
+        raise Corrupt(target.parent, [f"{target.name} is missing"]) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
-        raise Corrupt(Path(folder), [f"{MANIFEST} has changed since it was written"])
-    return dict(manifest)
+        raise Corrupt(target.parent, [f"{target.name} has changed since it was written"])
+    return dict(record)
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """The manifest of a committed folder; Corrupt when it is missing or unreadable."""
+    manifest = read_sealed(Path(folder) / MANIFEST)
+    if not isinstance(manifest.get("files"), dict):
+        raise Corrupt(Path(folder), [f"{MANIFEST} lists no files"])
+    return manifest
+
+
+def listing(folder: str | Path, names: Iterable[str]) -> dict[str, Any]:
+    """What a record says about files of a folder: {name: {"bytes": n, "sha256": hex}} for those that are there."""
+    root = Path(folder)
+    return {name: {"bytes": (root / name).stat().st_size, "sha256": sha256(root / name)} for name in names if (root / name).is_file()}
+
+
+def wrong_files(folder: str | Path, listed: dict[str, Any]) -> list[str]:
+    """One text for each file of a `listing` that is missing or not as it was written."""
+    wrong = []
+    for name, known in listed.items():
+        path = Path(folder) / name
+        if not path.is_file():
+            wrong.append(f"{name} is missing")
+        elif path.stat().st_size != known["bytes"]:
+            wrong.append(f"{name} has {path.stat().st_size} bytes, expected {known['bytes']}")
+        elif sha256(path) != known["sha256"]:
+            wrong.append(f"{name} has changed since it was written")
+    return wrong
 
 
 def verify(folder: str | Path) -> dict[str, Any]:
     """The manifest of a folder whose files all match it; Corrupt naming each missing, foreign or changed file."""
     root = Path(folder)
     manifest = read_manifest(root)
-    wrong = []
-    for name, listed in manifest["files"].items():
-        path = root / name
-        if not path.is_file():
-            wrong.append(f"{name} is missing")
-        elif path.stat().st_size != listed["bytes"]:
-            wrong.append(f"{name} has {path.stat().st_size} bytes, expected {listed['bytes']}")
-        elif sha256(path) != listed["sha256"]:
-            wrong.append(f"{name} has changed since it was written")
+    wrong = wrong_files(root, manifest["files"])
     present = {item.relative_to(root).as_posix() for item in root.rglob("*") if item.is_file()}
     wrong += [f"{name} does not belong here" for name in sorted(present - set(manifest["files"]) - {MANIFEST})]
     if wrong:
         raise Corrupt(root, wrong)
     return manifest
+
+
+def verify_run(folder: str | Path, names: Iterable[str]) -> bool:
+    """Whether the files `names` of a finished run are confirmed by its sealed record; False where nothing can be said: there is no
+    record, or the run it tells of is not finished. RunError naming every file that is missing or changed, or the record itself."""
+    root = Path(folder)
+    if not (root / RUN).exists():
+        return False
+    try:
+        record = read_sealed(root / RUN)
+    except Corrupt as error:
+        wrong = error.files
+    else:
+        listed = record.get("files") if record.get("status") == "finished" else None
+        if not isinstance(listed, dict):
+            return False
+        wrong = wrong_files(root, {name: listed[name] for name in names if name in listed})
+    if wrong:
+        fix = "restore it from a copy, or run the same `oneloop train` again, which repeats the run"
+        raise RunError("damaged: " + "; ".join(wrong), where=str(root), expected="the files as the run wrote them", fix=fix)
+    return True

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from oneloop.tasks.base import Row
 
 PACKAGES = ("oneloop", "torch", "transformers", "tokenizers", "accelerate", "numpy", "safetensors")
-NAMELESS = {"id", "row", "file"}
+ELSEWHERE = {"_name_or_path", "transformers_version", "id2label", "label2id", "architectures"}
 
 
 def versions() -> dict[str, str]:
@@ -48,6 +48,14 @@ def tokenizer_hash(tokenizer: Any) -> str:
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def config_of(model: Any) -> dict[str, Any]:
+    """What the model's configuration says beside its defaults: sizes, dropout, activation. Names, labels and versions, which stand
+    elsewhere in the record, are left out."""
+    config = getattr(model, "config", None)
+    found = json.loads(config.to_json_string(use_diff=True)) if config is not None and hasattr(config, "to_json_string") else {}
+    return {key: value for key, value in found.items() if key not in ELSEWHERE}
+
+
 def of_run(parts: Parts, rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
     """The record of a run that is about to start."""
     import torch
@@ -56,6 +64,7 @@ def of_run(parts: Parts, rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
         "settings": parts.recipe.fingerprint(),
         "data": {split: data_hash(found) for split, found in sorted(rows.items())},
         "tokenizer": tokenizer_hash(parts.tokenizer),
+        "config": config_of(parts.model),
         "facts": {key: value for key, value in parts.task.facts.items() if key == "labels"},
         "versions": versions(),
         "threads": torch.get_num_threads(),

@@ -38,7 +38,7 @@ def finish(run: Run) -> Result:
     calibrate(run)
     split = "test" if run.prepared.rows.get("test") else "validation" if run.prepared.rows.get("validation") else "train"
     began = time.perf_counter()
-    found = evaluate_rows(run.task, run.engine, run.prepared.rows[split], run.prepared.features(split, run.parts))
+    found = run.scored(run.prepared.rows[split], run.prepared.features(split, run.parts))
     seconds = time.perf_counter() - began
     if not run.leads:  # the first process writes; the others wait, and know what it found
         return Result(run.folder, run.together(None), run.notes)

@@ -6,18 +6,18 @@ Out: the Run with its id, its facts and, where it goes on, the state of its newe
 
 from __future__ import annotations
 
-import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from oneloop import checkpoint, commit, fingerprint
+from oneloop import checkpoint, commit, fingerprint, runlog
+from oneloop.commit import RUN
 from oneloop.errors import RunError
-from oneloop.runlog import steps_after
 
 if TYPE_CHECKING:
     from oneloop.run import Run
 
-RUN = "run.json"
+# the files of a finished run that other commands read
+CONFIRMED = ("metrics.json", "predictions.jsonl", "recipe.yaml", "splits.json", "log.jsonl", "model/oneloop.json", "model/manifest.json")
 # may differ without a refusal: they change no row and no order, only the last digits of a sum
 MAY_DIFFER = ("threads",)
 
@@ -40,9 +40,9 @@ def join_or_begin(run: Run) -> None:
     elif before is not None:
         run.note("repeating the finished run of this folder; its results stay until the new ones are complete")
         run.replaces = str(before.get("id", ""))
-    begun = bool(run.id)
+    begun = bool(run.id) and before is not None and "wrong" not in before
     run.id = run.together(run.id or secrets.token_hex(8))
-    run.facts = {"run": run.id, "fingerprint": now}
+    run.facts = {"run": run.id, "replaces": run.replaces, "fingerprint": now}
     if run.leads and (not begun or changed):
         write_run(run, "running")
     run.together(0)
@@ -66,23 +66,34 @@ def refusal(run: Run, changed: list[str], going_on: bool) -> RunError:
 
 
 def read_run(run: Run) -> dict[str, Any] | None:
-    """run.json, or None where no run has begun. RunError when it is not what a run wrote."""
+    """run.json, or what the checkpoints say where it is gone or damaged; None where no run has begun. RunError where it is damaged and
+    no checkpoint knows the run, unless the recipe says `force`. `wrong`: why it is to be written again."""
     path = run.folder / RUN
     try:
-        found = json.loads(path.read_bytes())
-        if not isinstance(found, dict) or not isinstance(found.get("id"), str):
-            raise ValueError("it holds no run")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise RunError(f"run.json cannot be read: {error}", where=str(path), fix="choose another --output") from error
-    return dict(found)
+        found = commit.read_sealed(path)
+        if isinstance(found.get("id"), str) and isinstance(found.get("fingerprint"), dict):
+            return found
+        wrong = f"{RUN} holds no run"
+    except commit.Corrupt as error:
+        wrong = error.files[0]
+    known = checkpoint.known_run(run.folder / "checkpoints")
+    if known is not None:
+        run.note(f"{wrong}; the run is known by its checkpoint {known.path.name}")
+        facts = known.manifest
+        known_by = {name: facts.get(name, "") for name in ("replaces", "fingerprint")}
+        return {"id": str(facts["run"]), "status": "running", **known_by, "wrong": wrong}
+    if path.exists() and not run.recipe.force:
+        what = f"{wrong}, and no whole checkpoint says which run this is"
+        raise RunError(what, where=str(path), fix="choose another --output, or begin anew with --force")
+    return None
 
 
 def write_run(run: Run, status: str) -> None:
-    """Commit run.json. status: running or finished."""
+    """Commit run.json, sealed. status: running, or finished, and then with the size and hash of each file that was written."""
     record = {"id": run.id, "status": status, "replaces": run.replaces, "fingerprint": run.facts["fingerprint"], "notes": run.notes}
-    commit.write_json(run.folder / RUN, record)
+    if status == "finished":
+        record["files"] = commit.listing(run.folder, CONFIRMED)
+    commit.write_sealed(run.folder / RUN, record)
 
 
 def take_up(run: Run) -> None:
@@ -92,7 +103,7 @@ def take_up(run: Run) -> None:
     found, notes = checkpoint.newest(run.folder / CHECKPOINTS, run=run.id)
     for text in notes:
         run.note(text)
-    again = steps_after(run.folder / LOG, found.state.log_bytes if found else 0)
+    again = runlog.steps_after(run.folder / LOG, found.state.step if found else 0)
     redone = f"; steps {again[0]} to {again[-1]} were not saved and are done again" if again else ""
     if found is None:
         run.note(f"there is no whole checkpoint: starting at step 1{redone}")
@@ -107,3 +118,10 @@ def take_up(run: Run) -> None:
     if run.parts.scaler is not None and found.state.scaler:
         run.parts.scaler.load_state_dict(found.state.scaler)
     run.note(f"going on after step {found.state.step} ({found.path.name}){redone}")
+    if run.leads:
+        wrong = runlog.mended(run.folder / LOG, (found.path / checkpoint.LOG).read_bytes()[: found.state.log_bytes])
+        if wrong:
+            run.note(f"{wrong}; its lines up to step {found.state.step} are written again from {found.path.name}")
+        # what a kill behind the last save left: the one before the oldest, best weights that no checkpoint names
+        checkpoint.prune(run.folder / CHECKPOINTS, run.recipe.keep, run.state, run.id, run.damaged)
+        run.damaged.clear()

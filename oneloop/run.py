@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneloop import checkpoint, commit
+from oneloop import checkpoint, commit, memory
 from oneloop.errors import NotFinite, RecipeError, RunError
 from oneloop.lock import RunLock, Signals
 from oneloop.processes import rank_from_environment
@@ -24,6 +24,7 @@ from oneloop.runlog import RunLog
 
 if TYPE_CHECKING:
     from oneloop.loop import Step
+    from oneloop.measure.evaluate import Evaluation
     from oneloop.prepare import Prepared
 
 Event = dict[str, Any]
@@ -120,6 +121,7 @@ class Run:
         self.damaged: set[str] = set()  # names of checkpoints that were passed over when the run went on
         self.replaces = ""  # id of the finished run whose results this one will replace
         self.evaluating = False
+        self.last: Step | None = None  # the step that was done last
 
     # ---- telling ---------------------------------------------------------------------------------
     def emit(self, kind: str, **what: Any) -> None:
@@ -185,14 +187,22 @@ class Run:
         if self.finished_early():
             return
         self.emit("stage", name="train", text=f"training {self.parts.total_steps} steps", total=self.parts.total_steps, start=start)
+        while True:
+            try:
+                return self.drive()
+            except MemoryError as error:
+                memory.smaller_passes(self.parts, self.state.step, error)
+
+    def drive(self) -> None:
+        """Let the engine do every step that is left."""
         if self.recipe.engine == "trainer":
             from oneloop.engines.trainer import train as drive
 
-            drive(self.parts, start, self.consume)
+            drive(self.parts, self.state.step, self.consume)
         else:
             from oneloop.loop import train as steps
 
-            for step in steps(self.parts, start):
+            for step in steps(self.parts, self.state.step):
                 if self.consume(step):
                     break
 
@@ -205,6 +215,7 @@ class Run:
     # ---- consuming a step ----------------------------------------------------------------------------
     def consume(self, step: Step) -> bool:
         """Log, evaluate, keep the best, save. Returns whether to stop (early stopping); raises Stopped after a signal."""
+        self.last = step
         self.state.step = step.number
         self.state.seconds += step.seconds
         self.state.tokens += step.tokens
@@ -228,7 +239,7 @@ class Run:
             else:
                 stop = self.after_evaluation_point(step.number)
         if self.asked():
-            self.save()
+            self.save(extra=not self.save_due(step))
             raise self.signals.stopped(f"after step {step.number}, which is saved")
         if self.save_due(step) or stop:
             self.save()
@@ -268,16 +279,25 @@ class Run:
         if self.signals.holding and self.parts.world == 1 and self.signals.asked:
             if self.evaluating:
                 self.state.engine["pending_evaluation"] = True
-                self.save()
+                self.save(extra=self.last is None or not self.save_due(self.last))
             raise self.signals.stopped(f"while evaluating after step {self.state.step}, which is saved")
 
     # ---- evaluating ------------------------------------------------------------------------------------
     def first_look(self) -> None:
         """Score a few rows before training, so that what is broken breaks now."""
+        rows = (self.prepared.rows.get("validation") or self.prepared.rows.get("test") or self.prepared.rows["train"])[:FIRST_LOOK]
+        self.scored(rows).metrics()
+
+    def scored(self, rows: Any, features: Any = None, *, calibrate: bool = False) -> Evaluation:
+        """The model's evaluation on rows, in smaller batches where memory runs out."""
         from oneloop.measure.evaluate import evaluate_rows
 
-        rows = (self.prepared.rows.get("validation") or self.prepared.rows.get("test") or self.prepared.rows["train"])[:FIRST_LOOK]
-        evaluate_rows(self.task, self.engine, rows).metrics()
+        while True:
+            try:
+                return evaluate_rows(self.task, self.engine, rows, features, calibrate=calibrate)
+            except (MemoryError, RuntimeError) as error:
+                self.engine = memory.smaller_batches(self.engine, error)
+                self.note(f"out of memory in an evaluation: batches of at most {self.engine.batch_tokens} tokens from now on")
 
     def after_evaluation_point(self, number: int) -> bool:
         """Evaluate on validation, remember the best, and say whether patience is at its end."""
@@ -285,11 +305,9 @@ class Run:
         rows = self.prepared.rows.get("validation")
         if not rows:
             return False
-        from oneloop.measure.evaluate import evaluate_rows
-
         began = time.perf_counter()
         self.evaluating = True
-        found = evaluate_rows(self.task, self.engine, rows, self.prepared.features("validation", self.parts), calibrate=True).metrics()
+        found = self.scored(rows, self.prepared.features("validation", self.parts), calibrate=True).metrics()
         self.evaluating = False
         name = self.recipe.metric or self.task.metric
         if name not in found:
@@ -323,8 +341,9 @@ class Run:
         return bool(self.recipe.patience) and self.state.waited >= self.recipe.patience
 
     # ---- saving ------------------------------------------------------------------------------------------
-    def save(self) -> None:
-        """Commit the complete state, then delete what is no longer needed. On a full disk the one before stays."""
+    def save(self, extra: bool = False) -> None:
+        """Commit the complete state, then delete what is no longer needed. On a full disk the one before stays. extra: only a stop
+        asked for it, and the next one replaces it."""
         began = time.monotonic()
         if self.leads:
             commit.room_for(self.folder / CHECKPOINTS, checkpoint.size_of(self.parts.model))
@@ -332,7 +351,10 @@ class Run:
             self.state.scaler = self.parts.scaler.state_dict() if self.parts.scaler is not None else None
             self.state.notes = list(self.notes)
             folder = self.folder / CHECKPOINTS
-            path = checkpoint.save(folder, checkpoint.STEP, self.state, self.parts.model, self.parts.optimizer, self.facts)
+            facts = {**self.facts, "extra": extra}
+            with memory.told(f"the checkpoint of step {self.state.step} cannot be made: out of memory", "free memory, and go on"):
+                lines = self.log.saved() if self.log is not None else b""
+                path = checkpoint.save(folder, checkpoint.STEP, self.state, self.parts.model, self.parts.optimizer, facts, lines)
             checkpoint.prune(folder, self.recipe.keep, self.state, self.id, self.damaged)
             self.damaged.clear()
             self.emit("saved", step=self.state.step, path=str(path))

@@ -1,6 +1,7 @@
 """RUN/log.jsonl: one line per logged step and per evaluation, durable at every checkpoint.
 
-A resumed run cuts the file back to the length its checkpoint remembers, so each step stands there once.
+A resumed run cuts the file back to the length its checkpoint remembers, so each step stands there once. Each checkpoint holds
+the lines up to its step, so that a file that was shortened or changed since is written again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from oneloop.commit import explained, finite, sync_folder
+from oneloop.commit import explained, finite, sync_folder, write_file
 
 
 class RunLog:
@@ -44,25 +45,45 @@ class RunLog:
             os.fsync(self.handle)
         return self.length
 
+    def saved(self) -> bytes:
+        """The lines written so far, for a checkpoint."""
+        return contents(self.path, self.length)
+
     def close(self) -> None:
         """Close the file."""
         os.close(self.handle)
 
 
-def steps_after(path: Path, length: int) -> list[int]:
-    """The numbers of the steps logged after the first `length` bytes: done once, and to be done again."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(length)
-            lines = stream.read().splitlines()
-    except OSError:
-        return []
+def steps_after(path: Path, step: int) -> list[int]:
+    """The numbers of the logged steps after `step`: done once, and to be done again."""
     found = []
-    for line in lines:
+    for line in contents(path).splitlines():
         try:
             record = json.loads(line)
         except ValueError:  # the last line of a run that was killed in the middle of it
             continue
-        if isinstance(record, dict) and record.get("kind") == "step" and isinstance(record.get("step"), int):
+        if isinstance(record, dict) and record.get("kind") == "step" and isinstance(record.get("step"), int) and record["step"] > step:
             found.append(record["step"])
     return found
+
+
+def contents(path: Path, length: int = -1) -> bytes:
+    """The first `length` bytes of a log, all of them by default; nothing where there is no log."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(length)
+    except OSError:
+        return b""
+
+
+def mended(path: Path, kept: bytes) -> str:
+    """Write a log anew where it does not begin with the lines that a checkpoint has kept; returns what was wrong with it, or ''."""
+    found = contents(path, len(kept))
+    if found == kept:
+        return ""
+    write_file(path, kept)
+    if kept.startswith(found):
+        return f"{path.name} was {len(kept) - len(found)} bytes shorter than at the last checkpoint" if found else f"{path.name} was gone"
+    lines = zip(found.split(b"\n"), kept.split(b"\n"))
+    line = next((number for number, (one, two) in enumerate(lines, 1) if one != two), 1)
+    return f"{path.name} had been changed in line {line}, which the last checkpoint covers"

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oneloop.commit import verify_run
 from oneloop.errors import RunError
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class _Scored:
         folder = Path(run)
         if not folder.is_dir():
             raise RunError(f"there is no run folder {folder}", expected="the folder that `oneloop train --output` wrote")
+        verify_run(folder, ("metrics.json", "predictions.jsonl", "model/oneloop.json"))
         metrics = _json(folder / "metrics.json")
         lines = _json_lines(folder / "predictions.jsonl")
         saved = folder / "model" / "oneloop.json"

@@ -13,11 +13,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from oneloop.commit import write_file
+from oneloop.commit import verify_run, write_file
 from oneloop.ship import breakdown, charts, curves, words
 from oneloop.ship.folder import RunFolder, open_run
 from oneloop.ship.worst_rows import worst_row
 
+READ = ("metrics.json", "recipe.yaml", "log.jsonl", "predictions.jsonl", "splits.json")
 MANY_LABELS = 16  # more labels than this are listed by their worst confusions; a heat map would not be readable
 SHOWN_ROWS = 20  # rows of a table of labels or confusions
 CURVE_POINTS = 200
@@ -46,7 +47,9 @@ def environment() -> Environment:
 
 
 def report(run: str | Path) -> Path:
-    """Write RUN/report.html from the files of a run folder and return its path. RunError when there is no run."""
+    """Write RUN/report.html from the files of a run folder and return its path. RunError when there is no run, or when a file of
+    a finished one is not as the run wrote it."""
+    verify_run(run, READ)
     path = Path(run) / "report.html"
     page = words.redact(render(open_run(run)))
     write_file(path, page.encode("utf-8", "replace"))

@@ -246,6 +246,7 @@ def outcome(run: Path) -> dict[str, Any]:
         "predictions": sha256(run / "predictions.jsonl"),
         "splits": sha256(run / "splits.json"),
         "finished": json.loads((run / "run.json").read_text())["status"],
+        "checkpoints": [path.name[: len(kind) + 9] for kind in ("step", "best") for path in checkpoints(run, kind)],
         "pages": [(run / name).stat().st_size > 0 for name in ("report.html", "README.md", "recipe.yaml")],
         "model files": sorted(path.name for path in (run / "model").iterdir()),
     }

@@ -17,7 +17,7 @@ from oneloop import checkpoint, commit
 from tests.faults.harness import SEED, VARIANTS, Bench, checkpoints, copy, differences, log_lines, outcome
 
 SHORT: dict[str, Any] = {"epochs": 1}
-FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "manifest.json")
+FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "log.jsonl", "manifest.json")
 PLACES = ("begin", "middle", "end")
 
 
@@ -166,8 +166,7 @@ def resume_from(shop: Bench, settings: dict[str, Any], step: int, **more: Any) -
     for path in checkpoints(run):
         if int(path.name[5:13]) > step:
             shutil.rmtree(path)
-    record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    commit.write_sealed(run / "run.json", {**commit.read_sealed(run / "run.json"), "status": "running"})
     for name in ("metrics.json", "predictions.jsonl"):
         (run / name).unlink()
     child = shop.train(run, {**settings, "keep": 99}, **more)
@@ -219,9 +218,9 @@ def test_T14_a_task_that_hides_words_at_random_goes_on_identically(shop: Bench) 
 # ---- T17, T18: something else than before -------------------------------------------------------
 def edit_record(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change what run.json says the run was started with."""
-    record = json.loads((run / "run.json").read_text())
+    record = commit.read_sealed(run / "run.json")
     change(record["fingerprint"])
-    (run / "run.json").write_text(json.dumps(record))
+    commit.write_sealed(run / "run.json", record)
 
 
 def tree(run: Path) -> dict[str, float]:

@@ -293,7 +293,7 @@ FAILING = {
     "oneloop.prepare:learn": "builtins:KeyError",
     "oneloop.checkpoint:save": "builtins:AssertionError",
     "oneloop.finish:describe": "builtins:RuntimeError",
-    "oneloop.measure.evaluate:run_features": "builtins:MemoryError",
+    "oneloop.measure.evaluate:run_features": "builtins:ValueError",
 }
 
 
