@@ -274,7 +274,8 @@ def predict_command(
         found = loaded.predict(given)
         predict_files.write(out, found)
         counts = {"rows": len(found), "errors": sum("error" in line for line in found), "out": str(out)}
-    answer(counts, json, lambda: f"{counts['rows']} rows, {counts['errors']} of them with an error: {out}")
+    said = "".join(f"\n{note}" for note in counts.get("notes", []))
+    answer(counts, json, lambda: f"{counts['rows']} rows, {counts['errors']} of them with an error: {out}{said}")
 
 
 def is_file(text: str) -> bool:

@@ -1,12 +1,13 @@
-"""One run per folder, and a stop that is asked for and then kept.
+"""One run per folder, one writer per output file, and a stop that is asked for and then kept.
 
-`RunLock` refuses a second run in a folder and names the first; the operating system frees it when its owner dies, and
-processes that the owner forked do not hold it for him.
+`RunLock` refuses a second run in a folder and names the first; `OutputLock` does so for one file. The operating system frees them when
+their owner dies, and processes that the owner forked do not hold them for him.
 `Signals` turns SIGTERM and Ctrl-C into a request that the run answers at the next safe moment.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -29,23 +30,35 @@ SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
 class RunLock:
     """The right to write into a run folder, from `with` to its end."""
 
+    taken = "another run writes into this folder"
+    other = "--output"
+
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.lock, self.owner = folder, folder / LOCK, folder / OWNER
         self.handle: int | None = None
 
     def __enter__(self) -> RunLock:
         with commit.explained(self.folder, 0):
-            self.handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                claim(self.handle)
-            except (BlockingIOError, PermissionError):
+            while not self.claimed():
                 self.release()
-                raise self.refusal() from None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.release)  # a data worker that outlives its owner would keep the folder locked
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        commit.write_json(self.folder / OWNER, owner)
+        commit.write_json(self.owner, owner)
         return self
+
+    def claimed(self) -> bool:
+        """Open the lock file and lock it; False where its owner has just removed it. RunError where another process has it."""
+        self.handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            claim(self.handle)
+        except (BlockingIOError, PermissionError):
+            self.release()
+            raise self.refusal() from None
+        try:
+            return os.path.samestat(os.fstat(self.handle), os.stat(self.lock))
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Close the lock file, which frees the lock where this is its owner."""
@@ -56,15 +69,40 @@ class RunLock:
     def refusal(self) -> RunError:
         """The error for a folder in use, with the owner's process id and host."""
         try:
-            owner = json.loads((self.folder / OWNER).read_text())
+            owner = json.loads(self.owner.read_text())
             who = f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
         except (OSError, ValueError, KeyError):
             who = "another process"
-        what = f"another run writes into this folder: {who}"
-        return RunError(what, where=str(self.folder), fix="wait for it, stop it, or choose another --output")
+        return RunError(f"{self.taken}: {who}", where=str(self.where()), fix=f"wait for it, stop it, or choose another {self.other}")
+
+    def where(self) -> Path:
+        """What is locked."""
+        return self.folder
 
     def __exit__(self, *_: object) -> None:
-        (self.folder / OWNER).unlink(missing_ok=True)
+        self.owner.unlink(missing_ok=True)
+        self.release()
+
+
+class OutputLock(RunLock):
+    """The right to write one file, from `with` to its end; nothing of it stays in the folder."""
+
+    taken = "another process writes this file"
+    other = "--out"
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(target.parent)
+        self.target = target
+        self.lock, self.owner = (target.with_name(f".{target.name}{ending}") for ending in (".lock", ".owner.json"))
+
+    def where(self) -> Path:
+        """What is locked."""
+        return self.target
+
+    def __exit__(self, *_: object) -> None:
+        self.owner.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # Windows removes no open file: there it stays, unlocked
+            self.lock.unlink()
         self.release()
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "oneloop"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LOOP = "diagnose → read → check → encode → model → train → evaluate → report → ship"
-FOUNDATION = {"errors", "keyed", "commit", "fingerprint", "safeyaml", "recipe", "recipe_values", "recipe_aliases", "__version__"}
+FOUNDATION = {"errors", "keyed", "commit", "lock", "fingerprint", "safeyaml", "recipe", "recipe_values", "recipe_aliases", "__version__"}
 # a room -> the rooms it may use besides itself and the foundation
 MAY_USE = {
     "diagnose": {"tasks", "read", "encode", "model", "measure"},  # its checks count tokens and read tags as these rooms do

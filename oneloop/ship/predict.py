@@ -99,6 +99,7 @@ def load(name: str | Path, *, task: str | None = None, device: str | None = None
     task: needed only where the model does not say. precision: that of the training run by default, else fp32.
     Raises ModelError when the files are not there, damaged, or not trained for a task.
     """
+    from oneloop.commit import MANIFEST
     from oneloop.measure.evaluate import Engine
     from oneloop.model import precision as formats
     from oneloop.model.folder import check_config, check_manifest
@@ -110,6 +111,9 @@ def load(name: str | Path, *, task: str | None = None, device: str | None = None
     check_manifest(folder)
     check_config(folder)
     facts = read_facts(folder) if Path(folder).is_dir() else {}
+    if facts and not (Path(folder) / MANIFEST).is_file():  # what is saved here has both
+        what, fix = f"the model folder is damaged: {MANIFEST} is missing", "train again, or restore the folder from a copy"
+        raise ModelError(what, where=folder, fix=fix)
     chosen = task_class(task or facts.get("task") or task_of(folder))
     if not chosen.trainable:
         raise ModelError(f"{chosen.name} cannot be predicted or scored yet", where=folder, fix="oneloop tasks shows the tasks that can")

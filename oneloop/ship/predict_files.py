@@ -3,14 +3,16 @@
 In:  a model and files, folders, addresses or texts.
 Out: OUT (.jsonl, or .csv by its ending), written whole or not at all.
 
-While it runs, OUT.part holds the finished lines and OUT.part.json says how far they go. After a kill the same command
-goes on there: blocks begin at the same rows, so the file is the same, byte for byte. A row that cannot be read keeps its
-place with an `error`.
+While it runs, OUT.part holds the finished lines and OUT.part.json, sealed, says how far they go and what they were made from. After a
+kill the same command goes on there, if the finished lines, the model and the input are what they were: blocks begin at the same rows,
+so the file is the same, byte for byte. A second process is refused meanwhile. A row that cannot be read keeps its place with an `error`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ import numpy as np
 
 from oneloop import commit
 from oneloop.errors import DataError, Problem, RecipeError
+from oneloop.lock import OutputLock, Signals
 from oneloop.ship.predict import Model, columns_for, load
 
 if TYPE_CHECKING:
@@ -36,12 +39,13 @@ WHOLE = 1 << 62
 
 @dataclass
 class Done:
-    """How far a file of predictions has got: blocks, rows, rows with an error, bytes of the part file."""
+    """How far a file of predictions has got: blocks, rows, rows with an error, bytes of the part file and their SHA-256."""
 
     blocks: int = 0
     rows: int = 0
     errors: int = 0
     bytes: int = 0
+    sha256: str = ""
 
 
 def predict_file(
@@ -53,10 +57,11 @@ def predict_file(
     task: str | None = None,
     block_rows: int = BLOCK_ROWS,
 ) -> dict[str, Any]:
-    """Write the predictions for all rows of `inputs` to `out`: {"rows", "errors", "out"}.
+    """Write the predictions for all rows of `inputs` to `out`: {"rows", "errors", "out", "resumed": rows that an interrupted call had
+    done, "notes": what was found on the way}.
 
     inputs: files, folders, addresses, or texts. Raises DataError when an input cannot be read at all, RecipeError when no
-    column holds the input, RunError when `out` cannot be written.
+    column holds the input, RunError when `out` cannot be written or another process is writing it, Stopped after a signal.
     """
     loaded = model if isinstance(model, Model) else load(model, task=task)
     target = Path(out)
@@ -67,15 +72,25 @@ def predict_file(
             raise RecipeError(
                 "the output is a folder", where=str(target), expected="a file", fix="--out " + str(target / "predictions.jsonl")
             )
-    identity = fingerprint_of(loaded, inputs, columns, block_rows)
-    done = taken_up(part, record, identity)
-    with commit.explained(target.parent, 0), part.open("r+b" if done.bytes else "wb") as stream:
-        stream.truncate(done.bytes)
-        stream.seek(done.bytes)
-        for number, block in enumerate(blocks_of(loaded, inputs, columns, block_rows, skip=done.blocks), 1):
-            if number > done.blocks:
-                add(stream, block, done)
-                commit.write_json(record, {"identity": identity, **asdict(done)})
+    with OutputLock(target) as lock, Signals() as signals:
+        commit.sweep(target, part, record, lock.owner)
+        identity = fingerprint_of(loaded, inputs, columns, block_rows)
+        done, digest, note = taken_up(part, record, identity)
+        resumed = done.rows
+        with commit.explained(target.parent, 0), part.open("r+b" if done.bytes else "wb") as stream:
+            stream.truncate(done.bytes)
+            stream.seek(done.bytes)
+            for number, block in enumerate(blocks_of(loaded, inputs, columns, block_rows, skip=done.blocks), 1):
+                if number > done.blocks:
+                    add(stream, block, done, digest)
+                    commit.write_sealed(record, {"identity": identity, **asdict(done)})
+                    signals.where = f"after row {done.rows}; the rows so far are kept"
+        completed(part, record, target, done)
+    return {"rows": done.rows, "errors": done.errors, "out": str(target), "resumed": resumed, "notes": [note] if note else []}
+
+
+def completed(part: Path, record: Path, target: Path, done: Done) -> None:
+    """Give the finished lines their name, as csv where it ends so."""
     with commit.explained(target.parent, done.bytes):
         if target.suffix.lower() == ".csv":
             as_csv(part, target)
@@ -84,7 +99,6 @@ def predict_file(
             os.replace(part, target)
         commit.sync_folder(target.parent)
         record.unlink(missing_ok=True)
-    return {"rows": done.rows, "errors": done.errors, "out": str(target)}
 
 
 def predictions(model: Model, inputs: Sequence[str], columns: Mapping[str, Any] | None = None) -> Iterator[Prediction]:
@@ -237,13 +251,10 @@ def fingerprint_of(model: Model, inputs: Sequence[str], columns: Mapping[str, An
     """What must be the same for a half-written file to be gone on with: model, data, columns, versions, blocks."""
     from oneloop.measure.signature import installed
 
-    def stamp(path: Path) -> list[Any]:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()]
-
-    sources = [stamp(Path(text)) if is_source(text) and Path(text).exists() else text for text in inputs]
+    sources = [hashes(Path(text)) if is_source(text) and Path(text).exists() else text for text in inputs]
+    config = getattr(model.engine.model, "config", None)
     return {
-        "model": stamp(Path(model.path)) if Path(model.path).is_dir() else model.path,
+        "model": hashes(Path(model.path)) if Path(model.path).is_dir() else [model.path, getattr(config, "_commit_hash", None)],
         "precision": model.engine.precision,
         "inputs": sources,
         "columns": dict(columns or {}),
@@ -252,25 +263,50 @@ def fingerprint_of(model: Model, inputs: Sequence[str], columns: Mapping[str, An
     }
 
 
-def taken_up(part: Path, record: Path, identity: dict[str, Any]) -> Done:
-    """How far a part file goes that was written for the same model and data; nothing done where there is none."""
+def hashes(path: Path) -> list[Any]:
+    """The content of a file or folder: what the manifest of a folder says, which `load` has verified, else the hash of each file."""
+    if (path / commit.MANIFEST).is_file():
+        return [[commit.MANIFEST, commit.sha256(path / commit.MANIFEST)]]
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [[file.relative_to(path).as_posix(), commit.sha256(file)] for file in files if file.is_file()]
+
+
+def taken_up(part: Path, record: Path, identity: dict[str, Any]) -> tuple[Done, Any, str]:
+    """How far a part file goes that was written for the same model and data, the running SHA-256 of its lines, and a note on it;
+    nothing done where there is none, or where anything has changed since."""
+    digest = hashlib.sha256()
+    if not record.exists():
+        return Done(), digest, ""
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-        if found.pop("identity") != json.loads(json.dumps(identity)) or part.stat().st_size < found["bytes"]:
-            return Done()
-        return Done(**found)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Done()
+        found = commit.read_sealed(record)
+        before = found.pop("identity")
+        done = Done(**found)
+    except (commit.Corrupt, KeyError, TypeError):
+        return Done(), digest, f"{record.name} is not as it was written: begun anew"
+    now = json.loads(json.dumps(identity))
+    changed = [name for name in now if now[name] != before.get(name)]
+    if changed:
+        return Done(), digest, f"an interrupted call had another {' and another '.join(changed)}: begun anew"
+    left = done.bytes
+    with contextlib.suppress(OSError), part.open("rb") as stream:
+        while left and (data := stream.read(min(left, commit.CHUNK))):
+            digest.update(data)
+            left -= len(data)
+    if left or digest.hexdigest() != done.sha256:
+        return Done(), hashlib.sha256(), f"{part.name} is not as it was written: begun anew"
+    return done, digest, f"going on after row {done.rows}"
 
 
-def add(stream: BinaryIO, block: Sequence[Prediction], done: Done) -> None:
-    """Append the lines of a block and force them to disk."""
+def add(stream: BinaryIO, block: Sequence[Prediction], done: Done, digest: Any) -> None:
+    """Append the lines of a block and force them to disk. digest: the running SHA-256 of all lines."""
     data = "".join(line_of(prediction) for prediction in block).encode("utf-8", "backslashreplace")
     stream.write(data)
     stream.flush()
     os.fsync(stream.fileno())
     done.blocks, done.rows, done.bytes = done.blocks + 1, done.rows + len(block), done.bytes + len(data)
     done.errors += sum("error" in prediction for prediction in block)
+    digest.update(data)
+    done.sha256 = digest.hexdigest()
 
 
 def line_of(prediction: Prediction) -> str:
@@ -285,9 +321,10 @@ def write(path: Path, found: Sequence[Prediction]) -> None:
         commit.write_file(path, data)
         return
     part = path.with_name(path.name + ".part")
-    commit.write_file(part, data)
-    as_csv(part, path)
-    part.unlink()
+    with OutputLock(path):
+        commit.write_file(part, data)
+        as_csv(part, path)
+        part.unlink()
 
 
 def as_csv(part: Path, target: Path) -> None:

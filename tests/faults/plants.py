@@ -96,6 +96,46 @@ def raise_at(target: str, nth: int, error: str, text: str = "planted") -> None:
     wrapped(target, act)
 
 
+PHASES = {
+    "oneloop.run:Run.drive": "step",
+    "oneloop.run:Run.scored": "evaluation",
+    "oneloop.run:Run.save": "save",
+    "oneloop.run:Run.save_best": "save",
+    "oneloop.finish:finish": "finishing",
+}
+
+
+def phases(path: str) -> None:
+    """Keep the phase of the run in the file `path`, where it stands when the process is killed: `reading` until a phase begins, and
+    the one around it again when it ends."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    now = ["reading"]
+
+    def write() -> None:
+        os.pwrite(handle, now[-1].ljust(16).encode(), 0)
+
+    def within(real: Callable[..., Any], phase: str) -> Callable[..., Any]:
+        @functools.wraps(real)
+        def call(*arguments: Any, **settings: Any) -> Any:
+            now.append(phase)
+            write()
+            try:
+                return real(*arguments, **settings)
+            finally:
+                now.pop()
+                write()
+
+        return call
+
+    write()
+    for target, phase in PHASES.items():
+        module_name, _, name = target.partition(":")
+        owner: Any = importlib.import_module(module_name)
+        for part in name.split(".")[:-1]:
+            owner = getattr(owner, part)
+        setattr(owner, name.split(".")[-1], within(getattr(owner, name.split(".")[-1]), phase))
+
+
 def pause_at(target: str, nth: int, flag: str, seconds: float = 60.0) -> None:
     """Write the file `flag` when the n-th call of a function begins, and sleep."""
 
@@ -274,3 +314,10 @@ def dump_late(seconds: float = 20.0) -> None:
     import faulthandler
 
     faulthandler.dump_traceback_later(seconds)
+
+
+def small_blocks(rows: int) -> None:
+    """Predictions are committed after so many rows."""
+    from oneloop.ship import predict_files
+
+    predict_files.predict_file.__kwdefaults__["block_rows"] = rows

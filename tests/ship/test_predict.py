@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,10 @@ from oneloop.errors import DataError, ModelError, RecipeError
 from oneloop.ship import predict_files
 from oneloop.ship.predict import Model
 from oneloop.ship.predict_files import predict_file
+from tests.faults.test_checkpoint import DAMAGES, damage
 from tests.trained_runs import QUIET, classified, read_lines, samples, tagged
+
+MODEL_FILES = ("config.json", "manifest.json", "model.safetensors", "oneloop.json", "tokenizer.json", "tokenizer_config.json")
 
 
 @cache
@@ -184,7 +188,10 @@ def test_S15_a_file_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, mo
     assert not out.exists()
     with (tmp_path / "second.jsonl.part").open("ab") as stream:  # what was being written when it died
         stream.write(b'{"id": "31", "ro')
-    assert predict_file(moods(), [str(path)], out, block_rows=10) == {"rows": 50, "errors": 0, "out": str(out)}
+    assert predict_file(moods(), [str(path)], out, block_rows=10) == {
+        **{"rows": 50, "errors": 0, "out": str(out)},
+        **{"resumed": 30, "notes": ["going on after row 30"]},
+    }
     assert calls == 4 + 2 and out.read_bytes() == whole
     # another input is not gone on with
     with pytest.raises(KeyboardInterrupt):
@@ -209,6 +216,37 @@ def test_S15_killed_the_same_command_gives_the_same_bytes(tmp_path: Path) -> Non
     predict_file(oneloop.load(classified()), [str(path)], tmp_path / "whole.jsonl")
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert [line["row"] for line in read_lines(tmp_path / "out.jsonl")] == list(range(1, 6001))
+
+
+# ---- damaged folders --------------------------------------------------------------------------------------------
+def damages() -> list[tuple[str, str, str]]:
+    return [(name, how, where) for name in MODEL_FILES for how, where in DAMAGES]
+
+
+@pytest.mark.parametrize(("name", "how", "where"), damages())
+def test_T3_every_damage_of_a_saved_model_is_named(tmp_path: Path, name: str, how: str, where: str) -> None:
+    shutil.copytree(classified() / "model", tmp_path / "model")
+    damage(tmp_path / "model" / name, how, where)
+    for use in (oneloop.load, lambda folder: oneloop.evaluate(folder, str(samples() / "texts.csv"))):
+        with pytest.raises(ModelError, match=name):
+            use(tmp_path)
+
+
+def test_the_files_of_a_saved_model_are_all_damaged_above() -> None:
+    assert {path.name for path in (classified() / "model").iterdir()} == set(MODEL_FILES)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("where", ["begin", "middle"])
+def test_T2_a_half_written_folder_from_elsewhere_is_named(tmp_path: Path, name: str, where: str) -> None:
+    folder = foreign(tmp_path / "m", "BertForSequenceClassification", ["good", "bad"])
+    damage(folder / name, "truncate", where)
+    for words in (["predict", str(folder), "lovely"], ["evaluate", str(folder), "--data", str(samples() / "texts.csv")]):
+        line = [sys.executable, "-m", "oneloop", *words]
+        found = subprocess.run(line, env=os.environ | QUIET, capture_output=True, text=True, timeout=60) if where == "begin" else None
+        assert found is None or (found.returncode == 1 and name in found.stderr and "Traceback" not in found.stderr), found
+    with pytest.raises(ModelError, match=name):
+        oneloop.load(folder)
 
 
 # ---- models from elsewhere --------------------------------------------------------------------------------------
