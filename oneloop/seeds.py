@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneloop import __version__, commit
-from oneloop.errors import RecipeError
+from oneloop.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
     from oneloop.recipe import Recipe
@@ -66,7 +66,7 @@ def train_seeds(recipe: Recipe, on_event: Callable[[dict[str, Any]], None] | Non
         results[seed] = train(recipe.model_copy(update={"seeds": 1, "seed": seed, "output": str(place)}), on_event=on_event)
         last = len(results) == recipe.seeds
         summary = summarise(folder, results) | {"asked": asked, "status": "finished" if last else "running"}
-        commit.write_json(folder / SUMMARY, summary)
+        commit.write_sealed(folder / SUMMARY, summary)
     chosen = results[median_seed(results)]
     return Result(chosen.path, chosen.metrics | {"seeds": summarise(folder, results)}, chosen.notes)
 
@@ -74,12 +74,20 @@ def train_seeds(recipe: Recipe, on_event: Callable[[dict[str, Any]], None] | Non
 def finished_seeds(folder: Path, asked: str) -> set[int]:
     """The seeds that an interrupted call with the same recipe has finished; none after one that came to its end."""
     try:
-        found = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        found = commit.read_sealed(folder / SUMMARY)
         if found["asked"] != asked or found["status"] != "running":
             return set()
-        return {int(seed) for seed in found["seeds"] if (folder / f"seed-{seed}" / "metrics.json").is_file()}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {int(seed) for seed in found["seeds"] if whole(folder / f"seed-{seed}")}
+    except (commit.Corrupt, KeyError):
         return set()
+
+
+def whole(place: Path) -> bool:
+    """Whether the results of a finished run are as it wrote them; if not, it is done again."""
+    try:
+        return commit.verify_run(place, ("metrics.json", "predictions.jsonl"))
+    except RunError:
+        return False
 
 
 def summarise(folder: Path, results: dict[int, Result]) -> dict[str, Any]:
