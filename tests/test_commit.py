@@ -125,3 +125,39 @@ def test_verify_names_what_is_wrong(harm: Any, told: str, tmp_path: Path) -> Non
 def test_json_holds_no_nan(tmp_path: Path) -> None:
     path = commit.write_json(tmp_path / "a.json", {"x": float("nan"), "y": [float("-inf"), 1.5, "ä"], "z": ()})
     assert json.loads(path.read_text()) == {"x": None, "y": [None, 1.5, "ä"], "z": []}
+
+
+def test_T3_a_sealed_record_notices_every_changed_byte(tmp_path: Path) -> None:
+    path = commit.write_sealed(tmp_path / "run.json", {"id": "a", "rate": 1e-05, "name": "café"})
+    assert commit.read_sealed(path) == {"id": "a", "rate": 1e-05, "name": "café"}
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        for data in (whole[:position], whole[:position] + bytes([whole[position] ^ 1 << position % 8]) + whole[position + 1 :]):
+            path.write_bytes(data)
+            with pytest.raises(Corrupt, match=r"run\.json has changed since it was written"):
+                commit.read_sealed(path)
+    path.unlink()
+    with pytest.raises(Corrupt, match=r"run\.json is missing"):
+        commit.read_sealed(path)
+
+
+def test_a_finished_run_confirms_its_files_and_an_unfinished_one_cannot(tmp_path: Path) -> None:
+    assert not commit.verify_run(tmp_path, ["a"])
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    commit.write_sealed(tmp_path / commit.RUN, {"status": "running"})
+    assert not commit.verify_run(tmp_path, ["a", "b"])
+    commit.write_sealed(tmp_path / commit.RUN, {"status": "finished", "files": commit.listing(tmp_path, ["a", "b", "c"])})
+    assert commit.verify_run(tmp_path, ["a", "b", "c"])
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "b").unlink()
+    with pytest.raises(RunError, match="a has changed since it was written; b is missing") as found:
+        commit.verify_run(tmp_path, ["a", "b"])
+    assert str(tmp_path) in str(found.value) and found.value.fix
+
+
+def test_sweeping_removes_only_what_writers_of_these_files_left(tmp_path: Path) -> None:
+    for name in ("out", "out.part", "other"):
+        commit.beside(tmp_path / name).write_text("half")
+    commit.sweep(tmp_path / "out", tmp_path / "out.part")
+    assert [path.name[:15] for path in tmp_path.iterdir()] == [".staging-other-"]
