@@ -85,7 +85,7 @@ def points_of_one_save(shop: Bench, settings: dict[str, Any]) -> list[tuple[int,
     assert child.code == 0, child.said
     calls = [line.split(" ", 2) for line in journal.read_text().splitlines()]
     logged = [line["kind"] == "step" and line["step"] for line in log_lines(run)]
-    writes = [i for i, (_, call, path) in enumerate(calls) if call == "write" and path.endswith("log.jsonl")]
+    writes = [i for i, (_, call, path) in enumerate(calls) if call == "write" and path == str(run / "log.jsonl")]
     begin, end = writes[logged.index(AT_STEP)], writes[logged.index(AT_STEP + 1)]
     found = []
     for number, call, path in calls[begin : end + 1]:
