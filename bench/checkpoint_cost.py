@@ -116,7 +116,7 @@ def hash_and_sync(folder: Path, output: Path) -> float:
 
 
 def main() -> None:
-    """Measure, print one JSON document and a line for each goal."""
+    """Measure, print a line for each goal, and at the end everything as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--steps", type=int, default=20)
@@ -124,10 +124,10 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(given.data, Path(folder) / "run", None if given.whole else given.steps)
-    print(json.dumps({key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}, indent=1))
     for name, limit in GOALS.items():
         if name in found:
             print(f"{'holds' if found[name] <= limit else 'MISSED'}: {name} {found[name]:.4f}, goal at most {limit}")
+    print(json.dumps({key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}))
 
 
 if __name__ == "__main__":

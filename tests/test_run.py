@@ -77,7 +77,11 @@ def test_evaluate_compare_report_and_predict_are_commands(tmp_path: Path) -> Non
     assert command("report", folder).returncode == 0 and (Path(folder) / "report.html").stat().st_size
     said = command("predict", folder, "texts.csv", "--out", str(tmp_path / "p.jsonl"), "--json")
     assert said.returncode == 0 and json.loads(said.stdout) == {
-        **{"rows": 60, "errors": 0, "out": str(tmp_path / "p.jsonl"), "resumed": 0, "notes": []},
+        "rows": 60,
+        "errors": 0,
+        "out": str(tmp_path / "p.jsonl"),
+        "resumed": 0,
+        "notes": [],
     }
     assert [line["row"] for line in read_lines(tmp_path / "p.jsonl")] == list(range(1, 61))
 

@@ -190,8 +190,11 @@ def test_S15_a_file_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, mo
     with (tmp_path / "second.jsonl.part").open("ab") as stream:  # what was being written when it died
         stream.write(b'{"id": "31", "ro')
     assert predict_file(moods(), [str(path)], out, block_rows=10) == {
-        **{"rows": 50, "errors": 0, "out": str(out)},
-        **{"resumed": 30, "notes": ["going on after row 30"]},
+        "rows": 50,
+        "errors": 0,
+        "out": str(out),
+        "resumed": 30,
+        "notes": ["going on after row 30"],
     }
     assert calls == 4 + 2 and out.read_bytes() == whole
     # another input is not gone on with
