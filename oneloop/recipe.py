@@ -101,7 +101,7 @@ class Recipe(BaseModel):
         allow_inf_nan=False,
     )
     freeze: int = setting(
-        0, "The embeddings and this many of the lowest layers are not trained, at most half of all.", "a whole number, at least 0", ge=0
+        0, "The embeddings and this many of the lowest layers are not trained, at most a third of all.", "a whole number, at least 0", ge=0
     )
     dropout: float | None = setting(
         None, "Dropout of the whole model; its own when absent.", "a number from 0, below 1", ge=0, lt=1, allow_inf_nan=False

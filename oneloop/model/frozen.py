@@ -3,8 +3,8 @@
 In:  a model and how many of its layers are to stay as they are; then the training features.
 Out: the same model; while a batch of known features runs, its lowest layers hand out what they gave the first time.
 
-Lower layers of a pretrained encoder hold what texts have in common (Lee et al., What Would Elsa Do?, 2019): a few of them can
-stay as they are at no cost in quality. What is not trained needs no gradient, and what has no dropout and no update gives the
+Lower layers of a pretrained encoder hold what texts have in common: a few of them can stay as they are at no cost in quality
+(Lee et al., What Would Elsa Do?, 2019). What is not trained needs no gradient, and what has no dropout and no update gives the
 same states in every epoch. The states are computed before the first step in an order of their own, so that a run that resumes
 computes the same numbers again.
 """
@@ -43,14 +43,14 @@ def layers_of(model: Any) -> tuple[Any, Any] | None:
 
 
 def freeze(model: Any, count: int) -> Frozen | None:
-    """Stop training the embeddings and the `count` lowest layers, at most half of all. None where there is nothing to freeze."""
+    """Stop training the embeddings and the `count` lowest layers, at most a third of all; None where that is none."""
     import torch
 
     found = layers_of(model)
     if found is None or count < 1:
         return None
     embeddings, layers = found
-    count = min(count, len(layers) // 2)
+    count = min(count, len(layers) // 3)
     if count < 1:
         return None
     lowest = [embeddings, *layers[:count]]

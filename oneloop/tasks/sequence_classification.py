@@ -67,7 +67,7 @@ class SequenceClassification(Task):
         "class_weights": Field(str, "none", "`balanced` weighs classes by the inverse of their frequency"),
         "label_smoothing": Field(float, 0.1, "share of a label that training spreads over all classes; scores are not smoothed"),
     }
-    defaults = {"learning_rate": 3e-4, "head_factor": 5.0, "batch_rows": 32, "epochs": 6.0}
+    defaults = {"learning_rate": 3e-4, "head_factor": 5.0, "batch_rows": 32, "epochs": 6.0, "freeze": 2}
     row_metrics = ("accuracy",)
     whole_rows = True
 

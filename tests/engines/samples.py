@@ -30,10 +30,10 @@ KINDS: dict[str, dict[str, Any]] = {
 ROWS = {"train": 54, "validation": 11, "test": 13}
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, layers: int = 2) -> Path:
     """Write the model (without dropout in its config) and the three splits of every kind; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_model(folder / "model", dropout=0.1)
+    write_model(folder / "model", dropout=0.1, layers=layers)
     widen(folder / "model")
     for number, (split, rows) in enumerate(ROWS.items()):
         for kind, make in (("single", single), ("multi", multi), ("regression", regression), ("long", long), ("answers", answers)):

@@ -60,7 +60,7 @@ def write_words(path: Path, sentences: int = 40, seed: int = 7) -> Path:
     return path
 
 
-def write_model(folder: Path, dropout: float = 0.1) -> Path:
+def write_model(folder: Path, dropout: float = 0.1, layers: int = 2) -> Path:
     """A BERT with random weights, the same each time, and a WordPiece tokenizer over the samples' words."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -82,7 +82,7 @@ def write_model(folder: Path, dropout: float = 0.1) -> Path:
     config = BertConfig(
         vocab_size=len(vocabulary),
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=64,

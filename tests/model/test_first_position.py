@@ -20,15 +20,15 @@ FAMILIES = {
 }
 
 
-def made(family: str, head: str = "SequenceClassification") -> Any:
+def made(family: str, head: str = "SequenceClassification", layers: int = 2) -> Any:
     """A small model with weights large enough for attention to matter, dropout off."""
     torch.manual_seed(0)
     settings: dict[str, Any] = {"num_labels": 3, "max_position_embeddings": 300, "pad_token_id": 1}
     if family == "distilbert":
-        config: Any = transformers.DistilBertConfig(vocab_size=60, dim=16, n_layers=2, n_heads=2, hidden_dim=16, **settings)
+        config: Any = transformers.DistilBertConfig(vocab_size=60, dim=16, n_layers=layers, n_heads=2, hidden_dim=16, **settings)
     else:
         more = {"embedding_size": 16} if family == "electra" else {}
-        config = FAMILIES[family](**SIZES, **settings, **more)
+        config = FAMILIES[family](**(SIZES | {"num_hidden_layers": layers}), **settings, **more)
     config._attn_implementation = attention.register()
     model = getattr(transformers, f"AutoModelFor{head}").from_config(config)
     with torch.no_grad():

@@ -23,7 +23,7 @@ FOUR: dict[str, Any] = {"freeze": 1, "epochs": 3}
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return samples.write(tmp_path_factory.mktemp("world"))
+    return samples.write(tmp_path_factory.mktemp("world"), layers=3)
 
 
 def parts(world: Path, kind: str, **more: Any) -> Any:
@@ -45,7 +45,7 @@ def test_kept_states_train_as_computed_ones(world: Path, kind: str, micro_tokens
     without = losses(computed)
     assert computed.frozen.states is None
     assert with_kept == pytest.approx(without, abs=1e-5)
-    assert with_kept[-1] < with_kept[0]
+    assert min(with_kept) < with_kept[0] - 0.01
 
 
 def test_frozen_weights_stay_and_the_others_move(world: Path) -> None:
@@ -76,7 +76,7 @@ def test_T13_a_run_with_kept_states_resumes_to_the_same_weights(world: Path, tmp
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_padding_stands_where_the_tokenizer_puts_it(side: str) -> None:
-    model = made("bert")
+    model = made("bert", layers=3)
     found = frozen.freeze(model, 1)
     assert found is not None
     lengths = [5, 3, 7]
@@ -90,10 +90,11 @@ def test_padding_stands_where_the_tokenizer_puts_it(side: str) -> None:
     assert lengths == [end - start for start, end in zip(found.places, found.places[1:])]
 
 
-def test_at_most_half_of_the_layers_and_only_those_of_known_encoders() -> None:
-    model = made("distilbert")
+def test_at_most_a_third_of_the_layers_and_only_those_of_known_encoders() -> None:
+    model = made("distilbert", layers=3)
     found = frozen.freeze(model, 9)
     assert found is not None and len(found.layers) == 1
+    assert frozen.freeze(made("bert"), 9) is None  # of two layers none
     assert not any(p.requires_grad for p in model.distilbert.transformer.layer[0].parameters())
     assert all(p.requires_grad for p in model.distilbert.transformer.layer[1].parameters())
     decoder: Any = transformers.GPT2Config(vocab_size=60, n_embd=16, n_layer=2, n_head=2, num_labels=3, pad_token_id=1)
