@@ -131,8 +131,22 @@ def record(run: Run, split: str, found: Evaluation, seconds: float) -> dict[str,
         "time": timings(run, seconds),
         "reload_check": "not done",
         "chosen_on_these_rows": chosen,
+        **leaks(run, split, found),
         "notes": run.notes,
     }
+
+
+def leaks(run: Run, split: str, found: Evaluation) -> dict[str, Any]:
+    """`without_leaked`: the score without rows that training saw too; nothing where there are none."""
+    from oneloop.measure.leaked import told, without_leaked
+    from oneloop.read.leaks import exact
+
+    rows, train = run.prepared.rows[split], run.prepared.rows["train"]
+    left = without_leaked(found.statistics, exact(rows, train, run.task.columns)) if split != "train" else None
+    if left is None:
+        return {}
+    run.note(told(left, run.task.metric, split))
+    return {"without_leaked": left}
 
 
 def baseline(run: Run, rows: Sequence[Row]) -> dict[str, Any] | None:

@@ -56,13 +56,22 @@ class Prepared:
             "made": self.made,
             "files": self.files,
             "columns": self.columns,
+            "labels": self.label_counts(),
             "rows": {split: [[row["file"], row["row"]] for row in rows] for split, rows in self.rows.items()},
         }
+
+    def label_counts(self) -> dict[str, dict[str, int]]:
+        """Rows of each split that hold a label (a type of tag or span), the most frequent first; {} where nothing is a label."""
+        from oneloop.read.split import label_counts
+
+        found = {split: label_counts(rows, self.task.columns) for split, rows in self.rows.items()}
+        return found if any(found.values()) else {}
 
 
 def prepare(recipe: Recipe, note: Note) -> Prepared:
     """Read every split and make role rows of them. DataError with all problems of all splits at once."""
     from oneloop.read import read_splits
+    from oneloop.read.roles import separators
 
     tables = read_splits(recipe.train, recipe.validation, recipe.test, max_bad=recipe.max_bad)
     for text in dict.fromkeys(text for table in tables.values() for text in table.notes):
@@ -72,6 +81,8 @@ def prepare(recipe: Recipe, note: Note) -> Prepared:
     task = task_class(name)(found.settings())
     if not task.trainable:
         raise RecipeError(f"{name} can be diagnosed and checked, but not trained yet", fix="oneloop tasks shows those that can")
+    if marks := separators(tables["train"], task, columns):
+        task.facts["separators"] = marks  # of the training rows, for every split and for `evaluate`
     prepared = Prepared(found, task, {}, columns)
     problems: list[Problem] = []
     for split, table in tables.items():
@@ -107,9 +118,7 @@ def add_split(prepared: Prepared, split: str, table: Table, note: Note) -> list[
     from oneloop.read.labelled import labelled_rows
 
     recipe = prepared.recipe
-    rows, problems = labelled_rows(
-        table, prepared.task, prepared.columns, where=recipe.where, clean=recipe.clean, split=split, note=note
-    )
+    rows, problems = labelled_rows(table, prepared.task, prepared.columns, where=recipe.where, clean=recipe.clean, split=split, note=note)
     prepared.read[split] = len(table)
     prepared.files[split] = list(dict.fromkeys(table.files))
     prepared.rows[split] = rows

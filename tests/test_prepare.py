@@ -122,3 +122,24 @@ def test_a_task_that_cannot_be_trained_yet_says_so(tmp_path: Path) -> None:
     for name in [name for name in table() if not task_class(name).trainable][:1]:
         with pytest.raises(RecipeError, match="not trained yet"):
             prepared(tmp_path, "text,label\n" + GOOD, task=name)
+
+
+def test_C021_the_record_of_splits_counts_labels(tmp_path: Path) -> None:
+    from collections import Counter
+
+    found, _ = prepared(tmp_path, "text,label\n" + GOOD + "a sad day,rare\n", task="sequence-classification")
+    counts = found.splits_record()["labels"]
+    assert counts == {split: dict(Counter(row["label"] for row in rows)) for split, rows in found.rows.items()}
+    assert counts["train"]["rare"] == 1 and counts["test"] == {"bad": 2, "good": 2} == counts["validation"]
+    several = "text,labels\n" + "".join(f"day {i} of many words,{'a|b' if i % 2 else 'b'}\n" for i in range(40))
+    found, _ = prepared(tmp_path, several, task="sequence-classification", columns={"text": "text", "labels": "labels"})
+    counts = found.splits_record()["labels"]
+    assert sum(part["b"] for part in counts.values()) == 40 and sum(part["a"] for part in counts.values()) == 20
+    found, _ = prepared(tmp_path, "text,score\n" + "".join(f"day {i},{i / 7:.2f}\n" for i in range(40)), task="sequence-classification")
+    assert found.splits_record()["labels"] == {}
+
+
+def test_C021_the_record_of_splits_counts_types_of_tags(tmp_path: Path) -> None:
+    rows = "".join(f'{{"tokens": ["Ann", "ran", "{i}"], "tags": ["B-PER", "O", "{"B-NUM" if i % 4 else "O"}"]}}\n' for i in range(40))
+    counts = prepared(tmp_path, rows, "words.jsonl", task="ner")[0].splits_record()["labels"]
+    assert {name: sum(part[name] for part in counts.values()) for name in ("PER", "NUM")} == {"PER": 40, "NUM": 30}

@@ -147,6 +147,13 @@ def _label_of(columns: Sequence[Column]) -> LabelOf | None:
     return label_of
 
 
+def label_counts(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, int]:
+    """{label: rows that hold it} for what a task's rows are stratified by, the most frequent first."""
+    label_of = _label_of(columns)
+    counts = Counter(name for row in rows for name in set(_names(label_of(row)))) if label_of else Counter()
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 def _text_of(columns: Sequence[Column]) -> LabelOf:
     """The input text of a task's rows: all its roles that are not predicted."""
     inputs = [column.role for column in columns if not column.target]

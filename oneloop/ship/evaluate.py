@@ -40,7 +40,8 @@ def evaluate(
 
     model: a run folder, model folder, Hub id, a loaded Model or a Result. data: a file, folder (its test split, where it
     has one), address or hf:NAME. columns: {role: column}; those of the training where absent. train: rows for the naive
-    baseline to learn from. max_bad: rows that may be unusable; they are named in `notes`.
+    baseline to learn from; where scored rows are among them too, `without_leaked` is the score without those. max_bad: rows
+    that may be unusable; they are named in `notes`.
 
     Raises DataError naming all rows that cannot be used and all labels that the model does not know, ModelError for a model
     without a trained head.
@@ -117,7 +118,11 @@ def document(
 ) -> dict[str, Any]:
     """The contents of metrics.json for an evaluation."""
     from oneloop.measure.interval import interval
+    from oneloop.measure.leaked import told, without_leaked
+    from oneloop.read.leaks import exact
 
+    left = without_leaked(found.statistics, exact(found.rows, train, model.task.columns)) if train else None
+    notes += [told(left, model.task.metric, split)] if left else []
     tokens = sum(feature.get("tokens", len(feature["input_ids"])) for feature in found.features)
     return {
         "oneloop": __version__,
@@ -139,6 +144,7 @@ def document(
         },
         "time": {"eval_s": round(seconds, 3), "precision": model.engine.precision},
         "reload_check": None,
+        **({"without_leaked": left} if left else {}),
         "notes": notes,
     }
 

@@ -242,6 +242,8 @@ def warnings(run: RunFolder, found: breakdown.Breakdown) -> list[str]:
     check = run.metrics.get("reload_check")
     if check not in (None, "identical") and not str(check).startswith("within tolerance"):
         said.append(f"Reload check: {check}.")
+    if left := run.part("without_leaked"):
+        said.append(leaked(run, left))
     if words.finite(data.get("tokens_cut")):
         of = words.count(data.get("tokens", "unknown"))
         said.append(f"{words.count(data['tokens_cut'], 'token')} of {of} were cut off and never seen.")
@@ -254,6 +256,19 @@ def warnings(run: RunFolder, found: breakdown.Breakdown) -> list[str]:
     if rows is not None and 0 < rows < 100:
         said.append(f"Only {words.count(rows, 'row')} were scored, so the score can be far off; mind the interval.")
     return said + run.unread
+
+
+def leaked(run: RunFolder, left: dict[str, Any]) -> str:
+    """How many scored rows training saw too, and the score with and without them."""
+    own, other = (words.score(part.get(run.primary)) for part in (run.part("metrics"), run.part("without_leaked", "metrics")))
+    digits = words.decimals([own.value, other.value], run.metric.unit)
+    of = f"{words.count(left.get('leaked', 'unknown'), 'scored row')} also found in the training data"
+    if other.value is None or own.value is None:
+        return f"{of}; no other row is left to score."
+    name, both = run.metric.name, [words.number(found.value, digits) for found in (own, other)]
+    between = words.interval(other, digits)
+    interval = f" ({between})" if between else ""
+    return f"{of}: {name} is {both[0]} with them and {both[1]}{interval} without, on {words.count(left.get('rows', 'unknown'), 'row')}."
 
 
 def data_rows(run: RunFolder) -> list[tuple[str, str]]:
