@@ -271,7 +271,7 @@ def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any]
 
 def _has(table: Any, mapped: Mapping[str, Any]) -> bool:
     names = {name for column in mapped.values() for name in ([column] if isinstance(column, str) else column)}
-    return names <= set(table.columns)
+    return names <= {*table.columns, *table.aliases}
 
 
 KINDS = (

@@ -33,6 +33,15 @@ def candidates(found: Sequence[Profile]) -> list[Candidate]:
     return sorted(every, key=lambda candidate: -candidate.score)
 
 
+def declared(rows: Any) -> list[Candidate]:
+    """What a file says of its own columns: a text in two languages under `translation`."""
+    if not any(name.startswith("translation.") for name in getattr(rows, "aliases", {})):
+        return []
+    return [
+        Candidate("source target", {"source": "source", "target": "target"}, 1.0, ["column translation holds each row in two languages"])
+    ]
+
+
 def fits(candidate: Candidate, task: type[Task]) -> bool:
     """Whether the task reads these roles and one of them is what it predicts."""
     roles = {column.role for column in task.columns}
@@ -58,7 +67,7 @@ def map_columns(rows: Any, task_name: str) -> dict[str, Any]:
     task = task_class(task_name)
     names = columns_of(rows)
     found = profiles(rows, names)
-    return columns_for(task, names, found, candidates(found))
+    return columns_for(task, names, found, [*declared(rows), *candidates(found)])
 
 
 def columns_for(task: type[Task], names: Sequence[str], found: Sequence[Profile], every: Sequence[Candidate]) -> dict[str, Any]:

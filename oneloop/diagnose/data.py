@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from oneloop.diagnose.columns import candidates, columns_for, columns_of, fits
+from oneloop.diagnose.columns import candidates, columns_for, columns_of, declared, fits
 from oneloop.diagnose.diagnosis import SHOWN_TASKS, Diagnosis
 from oneloop.diagnose.kinds import KINDS
 from oneloop.diagnose.labels import bookkeeping, namelike
@@ -31,7 +31,7 @@ def from_table(rows: Any) -> Diagnosis:
     data = str(getattr(rows, "file", "") or "")
     notes = list(getattr(rows, "notes", []))
     problems = [problem.render() for problem in getattr(rows, "problems", [])]
-    every = candidates(found)
+    every = [*declared(rows), *candidates(found)]
     kind, reason = outside(found, every)
     if kind:
         ranked = [name for name, _ in ranking(every)]

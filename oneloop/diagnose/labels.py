@@ -14,7 +14,7 @@ from oneloop.diagnose.profile import Profile
 from oneloop.diagnose.relations import Relation, foretells
 from oneloop.diagnose.shapes import Candidate
 
-SEPARATORS = (",", ";", "|", "/")
+SEPARATORS = ("|", ";", ",", "/")  # as `oneloop.read.separators` tries them
 
 
 def namelike(profile: Profile) -> bool:

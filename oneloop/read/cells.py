@@ -76,14 +76,15 @@ def label(cell: Any) -> str:
     raise ValueError(f"is {_kind(cell)} where a label is expected")
 
 
-def labels(cell: Any) -> list[str]:
-    """A set of labels: a list, a list written as text (JSON or Python), or names separated by | ; or , (the first of these
-    that occurs). An empty cell is an empty set. Repeats are dropped."""
-    cell = _unwritten(cell)
+def labels(cell: Any, separator: str | None = None) -> list[str]:
+    """A set of labels: a list, a list written as text (JSON or Python), or names separated by `separator`; where it is None by
+    | ; or , (the first of these that occurs), where it is "" the cell is one label. An empty cell is an empty set. Repeats are
+    dropped."""
+    cell = unwritten(cell)
     if cell is None:
         return []
     if isinstance(cell, str):
-        mark = next((mark for mark in "|;," if mark in cell), None)
+        mark = next((mark for mark in "|;," if mark in cell), None) if separator is None else separator
         found = [part.strip() for part in cell.split(mark)] if mark else [cell.strip()]
         return list(dict.fromkeys(name for name in found if name))
     if isinstance(cell, list | tuple | set):
@@ -135,7 +136,7 @@ def _parsed_number(word: str) -> float:
 
 def tokens(cell: Any) -> list[str]:
     """Words: a list, a list written as text (JSON or Python), or words separated by spaces."""
-    found = _unwritten(cell)
+    found = unwritten(cell)
     if isinstance(found, str):
         found = found.split()
     if not isinstance(found, list | tuple):
@@ -164,7 +165,7 @@ def _word(item: Any, place: int) -> str:
 def spans(cell: Any) -> list[dict[str, Any]]:
     """Marked stretches of a text as [{"start", "end", "label"}], sorted; offsets in characters, end exclusive. Read from a
     list of objects or triples, from {"entities": [...]}, or from one of these written as text."""
-    found = [{"start": span["start"], "end": span["end"], "label": span["label"]} for span in as_spans(_unwritten(cell))]
+    found = [{"start": span["start"], "end": span["end"], "label": span["label"]} for span in as_spans(unwritten(cell))]
     return sorted(found, key=lambda span: (span["start"], span["end"], span["label"]))
 
 
@@ -220,7 +221,7 @@ def _first(item: dict[str, Any], keys: Sequence[str]) -> Any:
 def answers(cell: Any) -> list[dict[str, Any]]:
     """Answers as [{"text", "start"}], [] for a question without one. Read from {"text": [...], "answer_start": [...]}, a list
     of {text, answer_start | start}, one such object, or one of these written as text. start is None where it is not given."""
-    cell = _unwritten(cell)
+    cell = unwritten(cell)
     if is_missing(cell) or cell == {}:
         return []
     if isinstance(cell, str):
@@ -259,7 +260,7 @@ def _answer(item: Any, place: int) -> dict[str, Any]:
 
 def messages(cell: Any) -> list[dict[str, str]]:
     """A conversation as [{"role", "content"}]; {"from", "value"} (ShareGPT) is understood too."""
-    found = _unwritten(cell)
+    found = unwritten(cell)
     if not isinstance(found, list) or not found:
         raise ValueError("is not a list of messages")
     names = {"human": "user", "gpt": "assistant", "bot": "assistant"}
@@ -281,7 +282,7 @@ def texts(cell: Any) -> list[str]:
     return [text(cell)]
 
 
-def _unwritten(cell: Any) -> Any:
+def unwritten(cell: Any) -> Any:
     """A list or object that was written into a text cell (JSON, Python or numpy style), or the cell itself."""
     if hasattr(cell, "tolist"):
         return cell.tolist()

@@ -56,6 +56,11 @@ def _span_key(row: Cells) -> str | None:
     return next(iter(full or [key for key in keys if key in ("spans", "entities", "label")]), None)
 
 
+def keys_of(row: Cells) -> tuple[str | None, str | None]:
+    """What a row calls its text and its spans."""
+    return _text_key(row), _span_key(row)
+
+
 def is_spans(row: Any) -> bool:
     """{"text": …, "spans" | "entities": [...]} as Prodigy, spaCy users and many others write."""
     return isinstance(row, dict) and _text_key(row) is not None and _span_key(row) is not None

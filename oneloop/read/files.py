@@ -13,7 +13,7 @@ from oneloop.errors import DataError, RecipeError, did_you_mean
 from oneloop.read import columnar, conll, delimited, json_rows, plain
 from oneloop.read.decoding import REMEDY, find_encoding
 from oneloop.read.detect import Detected, detect
-from oneloop.read.shapes import flatten
+from oneloop.read.shapes import flatten, paired
 from oneloop.read.sources import Part, unpacked
 from oneloop.read.table import Table, joined
 
@@ -79,7 +79,7 @@ def _told(part: Part, format: str, options: Options) -> Detected:
 
 
 def _delimited(part: Part, found: Detected, options: Options) -> Table:
-    return delimited.read_delimited(part, found.found, max_rows=options.max_rows, dialect=found.dialect)
+    return paired(delimited.read_delimited(part, found.found, max_rows=options.max_rows, dialect=found.dialect))
 
 
 def _jsonl(part: Part, found: Detected, options: Options) -> Table:
@@ -116,7 +116,7 @@ def picked(table: Table, positions: range | list[int]) -> Table:
     )
     found.set_files([origin.file for origin in at])
     found.notes, found.problems, found.names = list(table.notes), list(table.problems), table.names
-    found.related, found.sampled = table.related, table.sampled
+    found.related, found.sampled, found.aliases = table.related, table.sampled, dict(table.aliases)
     return found
 
 
@@ -138,8 +138,8 @@ _READERS: dict[str, Callable[[Part, Detected, Options], Table]] = {
     "tsv": _delimited,
     "jsonl": _jsonl,
     "json": _json,
-    "parquet": lambda part, found, options: columnar.read_parquet(part, max_rows=options.max_rows),
-    "arrow": lambda part, found, options: columnar.read_arrow(part, max_rows=options.max_rows),
+    "parquet": lambda part, found, options: paired(columnar.read_parquet(part, max_rows=options.max_rows)),
+    "arrow": lambda part, found, options: paired(columnar.read_arrow(part, max_rows=options.max_rows)),
     "conll": lambda part, found, options: conll.read_conll(part, found.found, max_rows=options.max_rows, form=found.layout),
     "txt": lambda part, found, options: plain.read_lines(part, found.found, max_rows=options.max_rows),
     "tmx": _tmx,

@@ -29,11 +29,15 @@ def labelled_rows(
 ) -> tuple[list[Row], list[Problem]]:
     """The rows of a table as training and evaluation use them, and what is wrong with the others; `note` is told of every
     row or cell that was left out or changed."""
+    from oneloop.read.cells import labels
     from oneloop.read.clean import apply_clean
     from oneloop.read.roles import to_rows
     from oneloop.read.where import apply_where
 
     rows, problems = to_rows(table, task, columns, training=True)
+    without = sum(row.get(column.role) == [] for row in rows for column in task.columns if column.parse is labels)
+    if without:
+        note(f"{without} rows have no label: an empty cell says that none of the labels applies ({split})")
     if where:
         before = len(rows)
         rows = apply_where(rows, where, table)

@@ -12,6 +12,7 @@ from typing import Any
 
 from oneloop.errors import Problem, did_you_mean
 from oneloop.read import cells
+from oneloop.read.separators import separator
 from oneloop.read.table import Cells, Table
 from oneloop.tasks.base import Column, Row, Task
 
@@ -27,23 +28,34 @@ def to_rows(
     """Every row of `table` that can be used, and what is wrong with the others.
 
     columns: role -> column (a list of one-hot columns for labels). A role that is not named is read from a column of the
-    same name. Targets may be missing (rows to predict) unless `training`; with `inputs_only` they are not even looked at.
+    same name. Targets may be missing (rows to predict) unless `training`; with `inputs_only` they are not even looked at. An
+    empty text cell of `labels` is no label. What separates labels is what the task was told (`facts["separators"]`), else what
+    the column uses.
     Rows carry their id, their number and file, and `group` where a column says that rows belong to one document.
     """
     wanted = [column for column in task.columns if not (inputs_only and column.target)] or list(task.columns)
-    reader = _Reader(table, wanted, columns, training)
+    reader = _Reader(table, wanted, columns, training, getattr(task, "facts", {}).get("separators"))
     if reader.problems:
         return [], reader.problems
     rows = [row for i, found in enumerate(table) if (row := reader.row(i, found)) is not None]
     return rows, reader.problems + mixed_types({"": table}, reader.targets())
 
 
+def separators(table: Table, task: Task | type[Task], columns: Mapped) -> dict[str, str]:
+    """Role -> the sign that separates the labels in its text cells, for every role that several labels fill."""
+    wanted = [column for column in task.columns if column.parse is cells.labels]
+    return _Reader(table, wanted, {role: name for role, name in columns.items() if role in {c.role for c in wanted}}, False).separators
+
+
 class _Reader:
-    def __init__(self, table: Table, wanted: Iterable[Column], columns: Mapped, training: bool) -> None:
+    def __init__(
+        self, table: Table, wanted: Iterable[Column], columns: Mapped, training: bool, known: Mapping[str, str] | None = None
+    ) -> None:
         self.table, self.training = table, training
         self.wanted = list(wanted)
         self.problems: list[Problem] = []
         self.columns = self._resolve(columns)
+        self.separators = dict(known) if known is not None else self._separators()
         used = {name for found in self.columns.values() for name in ([found] if isinstance(found, str) else found)}
         self.id = _unique_column(table, IDS)
         self.group = _group_column(table, used | ({self.id} if self.id else set()))
@@ -57,7 +69,8 @@ class _Reader:
         for role in roles:
             if role not in found and role in there:
                 found[role] = role
-        for role, column in columns.items():
+        found = {role: self._current(column) for role, column in found.items()}
+        for role, column in found.items():
             for name in [column] if isinstance(column, str) else column:
                 if name not in there:
                     near = did_you_mean(str(name), there)
@@ -72,6 +85,16 @@ class _Reader:
                 have = ", ".join(map(repr, self.table.columns[:30]))
                 self._add(f"no column for the role {part.role}", f"name one of {have} in columns ({part.role}: …)")
         return {role: column for role, column in found.items() if role in roles}
+
+    def _current(self, column: str | Sequence[str]) -> str | Sequence[str]:
+        """The column as the table calls it now, where the file calls it otherwise."""
+        known = self.table.aliases
+        return known.get(column, column) if isinstance(column, str) and column not in self.table.columns else column
+
+    def _separators(self) -> dict[str, str]:
+        several = [column.role for column in self.wanted if column.parse is cells.labels]
+        named = {role: name for role in several if isinstance(name := self.columns.get(role), str) and name in self.table.columns}
+        return {role: separator(self.table.column(name)) for role, name in named.items()}
 
     def _add(self, reason: str, remedy: str) -> None:
         self.problems.append(Problem(reason, remedy, file=self.table.file))
@@ -110,6 +133,8 @@ class _Reader:
         else:
             return self._one_hot(index, found, name, column)
         place = str(name)
+        if column.parse is cells.labels and isinstance(cell, str) and not cell.strip():
+            return []
         if column.role != "answers" and cells.is_missing(cell) and (column.target or cell is None or isinstance(cell, float)):
             if column.required and (self.training or not column.target):
                 return self.table.problem(index, f"no {column.role}: the cell is empty", "fill it in or remove the row", place)
@@ -117,7 +142,7 @@ class _Reader:
         if column.role == "answers" and cell is None:
             return None if not self.training else []
         try:
-            value = column.parse(cell)
+            value = cells.labels(cell, self.separators.get(column.role)) if column.parse is cells.labels else column.parse(cell)
         except ValueError as error:
             return self.table.problem(index, _sentence(column.role, error), "correct the cell", place)
         return self._placed(index, found, value, place) if column.role == "answers" else value

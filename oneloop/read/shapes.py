@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 from oneloop.errors import Problem
 from oneloop.read import exports
+from oneloop.read.cells import unwritten
 from oneloop.read.exports import Fault
 from oneloop.read.offsets import converted, find_unit
 from oneloop.read.table import Cells, Table
@@ -32,6 +34,19 @@ def flatten(table: Table, document: Any = None) -> Table:
         if looked and sum(map(matches, looked)) >= AGREE * len(looked):
             return _laid(table, name, lay)
     return table
+
+
+def paired(table: Table) -> Table:
+    """A table with a column `translation` of objects (or of objects written as text) laid flat as source and target, else
+    the table itself. For formats whose other cells mean what they are."""
+    if "translation" not in table.columns:
+        return table
+    cells = [unwritten(cell) for cell in table.column("translation")]
+    if not any(map(_is_translation, ({"translation": cell} for cell in cells[:LOOKED_AT]))):
+        return table
+    opened = copy(table)
+    opened.rows = [row | {"translation": cell} for row, cell in zip(table.rows, cells)]
+    return flatten(opened)
 
 
 def _laid(table: Table, name: str, lay: Callable[[Cells], Flat]) -> Table:
@@ -60,6 +75,11 @@ def _laid(table: Table, name: str, lay: Callable[[Cells], Flat]) -> Table:
     if name == "translation":
         flat.notes.append(f"{table.file}: languages {', '.join(_languages(table))}, the first is the source")
         flat.format = table.format
+        for language, role in zip(_languages(table), ("source", "target")):
+            flat.aliases |= {language: role, f"translation.{language}": role}
+    if name in ("spans", "doccano"):
+        first = next(filter(exports.is_spans, table.rows[:LOOKED_AT]), {})
+        flat.aliases = {str(key): role for key, role in zip(exports.keys_of(first), ("text", "spans")) if key != role}
     return flat
 
 
@@ -135,12 +155,19 @@ def _lay_pair(languages: list[str]) -> Callable[[Cells], Flat]:
     """Like `_lay_translation` with the languages of the first row: a row that names them in another order stays right."""
 
     def lay(row: Cells) -> Flat:
+        if not _is_translation(row):
+            yield Fault("translation is not an object with a text in two languages", f"write {_shown(languages)}", "translation")
+            return
         if set(row["translation"]) != set(languages):
             yield Fault(f"languages {', '.join(row['translation'])}, the rows before have {', '.join(languages)}", "keep one pair per file")
             return
         yield next(_lay_translation(row | {"translation": {name: row["translation"][name] for name in languages}}))
 
     return lay
+
+
+def _shown(languages: list[str]) -> str:
+    return "{" + ", ".join(f'"{name}": "…"' for name in languages) + "}"
 
 
 def _languages(table: Table) -> list[str]:

@@ -55,7 +55,8 @@ class Table(Sequence[Cells]):
     rows: dicts column -> cell. columns: names in the order found. format: "csv", "jsonl", "conll", … notes: sentences for
     the user (encoding and delimiter found, rows skipped). problems: rows that could not be used; they are not among `rows`.
     names: for columns of class numbers whose names the file holds, the names. related: further tables of a folder that
-    belong to this one (BEIR: corpus, queries). sampled: whether only a part of the source was read.
+    belong to this one (BEIR: corpus, queries). aliases: what the file calls columns that were laid flat or renamed -> their
+    name here. sampled: whether only a part of the source was read.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Table(Sequence[Cells]):
         self.problems: list[Problem] = []
         self.names: dict[str, list[str]] = {}
         self.related: dict[str, Table] = {}
+        self.aliases: dict[str, str] = {}
         self.sampled = False
         self._numbers = numbers
         self._lines = lines
@@ -173,6 +175,7 @@ def joined(tables: Sequence[Table], format: str = "") -> Table:
         result.notes += [note for note in table.notes if note not in result.notes]
         result.problems += table.problems
         result.names |= table.names
+        result.aliases |= table.aliases
         result.sampled = result.sampled or table.sampled
     result.notes += _column_differences(tables)
     return result
