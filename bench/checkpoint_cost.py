@@ -41,10 +41,10 @@ class Watch:
     def timed(self, real: Any, into: list[float]) -> Any:
         """A method of Run that also notes how long it took."""
 
-        def method(run: Any, *rest: Any) -> Any:
+        def method(run: Any, *rest: Any, **more: Any) -> Any:
             began = time.perf_counter()
             try:
-                return real(run, *rest)
+                return real(run, *rest, **more)
             finally:
                 into.append(time.perf_counter() - began)
 
