@@ -107,6 +107,7 @@ SCRIPTS = {
     "startup": ("startup.py",),
     "speed_sequence": ("speed.py", "quick/seq_cls/banking77"),
     "speed_token": ("speed.py", "quick/token_cls/wikigold"),
+    "speed_question": ("speed_question.py",),
     "qa_decoding": ("qa_decoding.py",),
     "checkpoint_cost": ("checkpoint_cost.py",),
 }
