@@ -184,7 +184,11 @@ def check_command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Everything in the data that would break or bias training, all at once."""
+    """Everything in the data that would break or bias training, all at once.
+
+    Exits with 0 when a report was made, whatever it says: in a script read `blocks_training` (true or false) or `verdict` of
+    --json. Exits with 1 when there is nothing to report on, such as a path that is not there.
+    """
     named = mapping("columns", columns, "--columns") if columns else None
     with console.Progress(quiet) as progress:
         source = paths[0] if len(paths) == 1 else paths

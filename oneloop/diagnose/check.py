@@ -75,6 +75,7 @@ class Report:
         """The report as a JSON-ready document."""
         return {
             "verdict": self.verdict,
+            "blocks_training": self.verdict == VERDICTS[BLOCKS],
             "task": self.task,
             "splits": self.splits,
             "columns": self.columns,
@@ -225,8 +226,12 @@ def _task_of(tables: Mapping[str, Any], report: Report) -> str | None:
 
     table = tables.get(TRAIN) or next(iter(tables.values()))
     found = from_table(table)
-    if found.task:
+    if found.task and found.columns:
         return found.task
+    if found.task:
+        remedy = "check the folder that holds all of them"
+        report.findings.append(Finding("no-texts", BLOCKS, "; ".join(map(str, found.why)), remedy, rows=[(table.file, 0)]))
+        return None
     what = f"this looks like {found.kind}: {'; '.join(map(str, found.why))}" if found.none else "no task fits the columns"
     remedy = found.instead or "name the task: oneloop check PATH --task …; oneloop tasks lists what rows each takes"
     report.findings.append(Finding("no-task", BLOCKS, f"{what} ({', '.join(map(repr, table.columns[:12]))})", remedy))

@@ -32,11 +32,14 @@ def from_table(rows: Any) -> Diagnosis:
     notes = list(getattr(rows, "notes", []))
     problems = [problem.render() for problem in getattr(rows, "problems", [])]
     every = [*declared(rows), *candidates(found)]
+    every += one_label(found, every)
     kind, reason = outside(found, every)
     if kind:
         ranked = [name for name, _ in ranking(every)]
         return Diagnosis(ranked, [reason], none=True, kind=kind, instead=KINDS[kind], notes=notes, problems=problems, data=data)
     ranked_tasks = ranking(every)
+    if not ranked_tasks:
+        return without_task(found, notes, problems, data)
     mappings = {name: columns_for(task_class(name), names, found, every) for name, _ in ranked_tasks}
     evidence = {name: candidate.why for name, candidate in ranked_tasks}
     best = ranked_tasks[0][1]
@@ -56,6 +59,27 @@ def from_table(rows: Any) -> Diagnosis:
         problems=problems,
         data=data,
     )
+
+
+def without_task(found: Sequence[Profile], notes: list[str], problems: list[str], data: str) -> Diagnosis:
+    """The diagnosis of a table whose columns fill the roles of no task, with what can be said of them."""
+    if judgements(found):
+        why = "the columns are ids of queries and passages (qrels), without their texts: put corpus.jsonl and queries.jsonl beside them"
+        judged = [name for name in task_table() if {"query", "passage"} <= {column.role for column in task_class(name).columns}]
+        return Diagnosis(judged[:1], [why], notes=notes, problems=problems, data=data)
+    same = [p.name for p in found if p.kind in ("strings", "numbers") and len(p.items) == 1 and p.items.total() > len(p.values)]
+    why = f"every item in column {same[0]} is the same: there is nothing to learn" if same else "no column says what to predict"
+    return Diagnosis([], [why], none=True, kind="other", instead=KINDS["other"], notes=notes, problems=problems, data=data)
+
+
+def one_label(found: Sequence[Profile], every: Sequence[Candidate]) -> list[Candidate]:
+    """A column called label with one value in every row, where nothing else could be predicted: what the user meant, and an error."""
+    best = max(every, key=lambda candidate: candidate.score, default=None)
+    same = [p for p in found if p.distinct == 1 and p.filled > 0.9 and p.kind in ("text", "number") and sounds_like(p.name, "label") >= 1]
+    if best is None or set(best.columns) != {"text"} or len(same) != 1 or same[0].name in best.columns.values():
+        return []
+    why = f"column {same[0].name} has one value in every row: there is nothing to learn"
+    return [Candidate("text label", {**best.columns, "label": same[0].name}, 1.0, [why])]
 
 
 def ranking(every: Sequence[Candidate]) -> list[tuple[str, Candidate]]:

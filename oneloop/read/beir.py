@@ -19,25 +19,33 @@ from oneloop.read.table import Cells, Table
 if TYPE_CHECKING:
     from oneloop.read.folders import Item
 
+LAYOUT = "corpus.jsonl, queries.jsonl and qrels/test.tsv"
 COLUMNS = ["query_id", "query", "passage_id", "passage", "title", "relevance"]
 
 
 def is_beir(paths: Sequence[PurePosixPath]) -> bool:
-    """Whether a folder has BEIR's layout: a corpus, and queries or qrels."""
+    """Whether a folder has BEIR's layout: two of a corpus, queries and qrels; the third may be missing."""
     stems = {path.name.split(".", 1)[0] for path in paths if path.name != "qrels"}
-    return "corpus" in stems and ("queries" in stems or any("qrels" in path.parts for path in paths))
+    return len(stems & {"corpus", "queries"}) + any("qrels" in path.parts for path in paths) >= 2
 
 
 def read_beir(items: Sequence[Item], name: str, options: Options) -> dict[str, Table]:
     """The judged pairs of each split; {"train": corpus} if nothing is judged. Qrels that name an unknown query or passage are
     problems."""
     files = {item.stem: item for item in items if "qrels" not in item.path.parts}
+    if "corpus" not in files:
+        raise DataError(
+            "has queries and judgements, and no corpus", where=name, expected=LAYOUT, fix="put corpus.jsonl beside queries.jsonl"
+        )
     whole = Options(encoding=options.encoding, whole=options.whole)
     corpus = read_part(files["corpus"].part, whole)
     queries = read_part(files["queries"].part, whole) if "queries" in files else None
     qrels = {item.split() or "test": item for item in items if "qrels" in item.path.parts or item.stem == "qrels"}
     related = {"corpus": corpus} | ({"queries": queries} if queries is not None else {})
     if not qrels or queries is None:
+        if qrels:
+            remedy = "put queries.jsonl beside corpus.jsonl, or take the qrels away"
+            corpus.problems.append(Problem("the folder has judgements (qrels), and no queries", remedy, file=name))
         corpus.format = "beir"
         corpus.related = related
         return {"train": corpus}
