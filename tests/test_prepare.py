@@ -143,3 +143,18 @@ def test_C021_the_record_of_splits_counts_types_of_tags(tmp_path: Path) -> None:
     rows = "".join(f'{{"tokens": ["Ann", "ran", "{i}"], "tags": ["B-PER", "O", "{"B-NUM" if i % 4 else "O"}"]}}\n' for i in range(40))
     counts = prepared(tmp_path, rows, "words.jsonl", task="ner")[0].splits_record()["labels"]
     assert {name: sum(part[name] for part in counts.values()) for name in ("PER", "NUM")} == {"PER": 40, "NUM": 30}
+
+
+def test_C019_a_keyword_filter_says_what_share_it_keeps(tmp_path: Path) -> None:
+    found, notes = prepared(tmp_path, "text,label\n" + GOOD, task="sequence-classification", where="contains(text, 'number 1')")
+    kept = sum("number 1" in line for line in GOOD.splitlines())
+    assert f"where: 40 rows in, {kept} out, {100 * kept / 40:.1f} % kept (train)" in notes and sum(map(len, found.rows.values())) == kept
+
+
+def test_C015_columns_renamed_rows_without_text_dropped_and_lower_cased(tmp_path: Path) -> None:
+    content = "Body,mood\n" + GOOD.replace("a ", "A ") + " ,good\n"
+    columns = {"text": "Body", "label": "mood"}
+    found, notes = prepared(tmp_path, content, task="sequence-classification", columns=columns, clean=["lowercase", "drop-empty"])
+    texts = [row["text"] for rows in found.rows.values() for row in rows]
+    assert len(texts) == 40 and all(text == text.lower() and text.startswith("a ") for text in texts)
+    assert any(note.startswith("clean: 41 rows in, 40 out (train); lowercase changed 40") for note in notes)

@@ -73,12 +73,14 @@ def without_task(found: Sequence[Profile], notes: list[str], problems: list[str]
 
 
 def one_label(found: Sequence[Profile], every: Sequence[Candidate]) -> list[Candidate]:
-    """A column called label with one value in every row, where nothing else could be predicted: what the user meant, and an error."""
+    """A column called label with one value in every row, or another in each, where nothing else could be predicted: what the
+    user meant, and an error that the task itself names."""
     best = max(every, key=lambda candidate: candidate.score, default=None)
-    same = [p for p in found if p.distinct == 1 and p.filled > 0.9 and p.kind in ("text", "number") and sounds_like(p.name, "label") >= 1]
+    called = [p for p in found if p.filled > 0.9 and p.kind in ("text", "number") and sounds_like(p.name, "label") >= 1]
+    same = [p for p in called if p.distinct == 1 or p.identifies]
     if best is None or set(best.columns) != {"text"} or len(same) != 1 or same[0].name in best.columns.values():
         return []
-    why = f"column {same[0].name} has one value in every row: there is nothing to learn"
+    why = f"column {same[0].name} has {'one value in every row' if same[0].distinct == 1 else 'another value in each row'}"
     return [Candidate("text label", {**best.columns, "label": same[0].name}, 1.0, [why])]
 
 

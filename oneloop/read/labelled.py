@@ -41,7 +41,7 @@ def labelled_rows(
     if where:
         before = len(rows)
         rows = apply_where(rows, where, table)
-        note(f"where: {before} rows in, {len(rows)} out ({split})")
+        note(f"where: {before} rows in, {len(rows)} out, {100 * len(rows) / max(before, 1):.1f} % kept ({split})")
     if clean:
         before = len(rows)
         rows, counts = apply_clean(rows, clean, task.columns)

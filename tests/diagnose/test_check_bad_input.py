@@ -75,3 +75,10 @@ def test_a_report_exits_with_0_whatever_it_says_and_a_missing_path_with_1(tmp_pa
     assert "blocks_training" in run(app, ["check", "--help"]).stdout
     with pytest.raises(DataError):
         check(str(tmp_path / "nothing.csv"))
+
+
+def test_C028_a_class_for_every_row(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("text,label\n" + "".join(f"a day number {i} of work,class{i}\n" for i in range(5000)))
+    with pytest.raises(DataError, match=r"different labels in 4\d\d\d training rows.*look like ids"):
+        prepare(load_recipe(train=str(path)), lambda text: None)

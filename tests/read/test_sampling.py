@@ -81,3 +81,15 @@ def test_folders(write, tmp_path):
     write("d/train.csv", "text,label\na,x\n")
     write("d/test.csv", "text,label\nb,x\nc,y\n")
     assert list(sample(tmp_path / "d")) == list(read(tmp_path / "d"))
+
+
+def test_C022_the_rows_to_look_at_are_the_same_each_time_and_spread(tmp_path):
+    from oneloop.read import sample
+
+    path = tmp_path / "d.csv"
+    path.write_text("text,label\n" + "".join(f"day number {i},{i % 2}\n" for i in range(3000)))
+    first, again = sample(path, rows=20), sample(path, rows=20)
+    assert list(first) == list(again) and len(first) == 20 and first.sampled
+    numbers = [first.origin(i).row for i in range(20)]
+    assert numbers[:10] == list(range(1, 11)) and numbers == sorted(set(numbers)) and max(numbers) > 1000
+    assert all(first[i]["text"] == f"day number {number - 1}" for i, number in enumerate(numbers))
