@@ -84,7 +84,7 @@ def gradients(parts: Parts, plan: Plan, batches: list[tuple[int, dict[str, Any]]
             sums = _accumulate(parts, plan, batches if batches is not None else parts.passes(plan))
         except NotFinite as error:
             code, problem = NOT_FINITE, error
-        except (RuntimeError, MemoryError) as error:
+        except RuntimeError as error:
             if not out_of_memory(error):
                 raise
             code = NO_MEMORY
@@ -152,12 +152,12 @@ def skipped(parts: Parts, plan: Plan, norm: float) -> None:
         raise not_finite("the gradient", norm, parts, plan, None)
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error means that memory ran out: on a GPU, in torch's CPU allocator or in Python."""
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error means that memory ran out, on a GPU or in torch's CPU allocator."""
     import torch
 
     text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text or "not enough memory" in text
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text or "not enough memory" in text
 
 
 def halve(parts: Parts, plan: Plan) -> None:

@@ -169,9 +169,6 @@ class Parts:
             return self.passes(plan)
         except OneloopError:
             raise
-        except MemoryError as error:  # not the row's fault
-            what, fix = f"out of memory while the batch of step {plan.number} was put together", "free memory, or use fewer --workers"
-            raise OneloopError(what, fix=f"{fix}; run the same command again to go on") from error
         except Exception as error:
             raise self.poison(plan, error) from error
 

@@ -1,11 +1,14 @@
-"""Train the statement model on the tuning bank and write oneloop/diagnose/statements.json.
+"""Train the statement models on the tuning bank and write oneloop/diagnose/statements.json and reader.npz.
 
-    python bench/diagnose/train.py            train and write
-    python bench/diagnose/train.py --folds 8  cross-validated accuracy only, nothing written
+    python bench/diagnose/train.py --words                        the linear model over words: train and write
+    python bench/diagnose/train.py --reader 0 --work DIR          fine-tune a reading of the encoder (--seconds N stops after
+                                                                  that time, the same command goes on from there)
+    python bench/diagnose/train.py --readers 3 --work DIR         write the finished readings
+    python bench/diagnose/train.py --without en_a --work DIR      a reading without some authors' statements, and how well it, the
+                                                                  linear model and both do on these; nothing is written
 
-Two models are written: over the words, and over the words and the statement's vector (offline encoder). The clues of the
-task files were written beside the first statements of the bank, so on these they look better than they are: every
-statement also stands in the training set with its clues struck out.
+The clues of the task files were written beside the first statements of the bank, so on these they look better than they are:
+for the linear model every statement also stands in the training set with its clues struck out.
 """
 
 from __future__ import annotations
@@ -22,30 +25,37 @@ import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from oneloop.diagnose import adapted
 from oneloop.diagnose import statement as reader
 from oneloop.diagnose.features import features, tokens, values
-from oneloop.diagnose.vectors import KEPT, WIDTH, vector
 from oneloop.tasks import TASKS
 
 HERE = Path(__file__).parent
-OUT = HERE.parents[1] / "oneloop" / "diagnose" / "statements.json"
+ROOM = HERE.parents[1] / "oneloop" / "diagnose"
+OUT = ROOM / "statements.json"
 CLASSES = [*TASKS, reader.NONE, reader.AMBIGUOUS]
 SEEN = 2  # statements a feature must occur in to be kept
-LOOKS, VALUES = 8, 48  # the attending model: looks at the tokens, numbers kept of each
-RATE, EPOCHS, BATCH, DROPOUT = 4e-3, 8, 64, 0.3  # its training; chosen by cross-validation
 INVERSE_PENALTY = 1.0  # of the logistic regression (scikit-learn's C)
 
+Rows = list[dict[str, Any]]
 
-def load(path: Path) -> list[dict[str, Any]]:
+
+def load(path: Path) -> Rows:
     """The statements of a bank."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
-class Design:
-    """The three blocks of the design matrix for a list of statements: words, clues, vectors."""
+def meant(row: dict[str, Any]) -> list[str]:
+    """The classes a statement may be put into: its task or "none", or the two an ambiguous one leaves open."""
+    return row["tasks"] if row["ambiguous"] else [row["task"] or reader.NONE]
 
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
-        found = [values(features(tokens(row["statement"]))) for row in rows]
+
+class Design:
+    """The two blocks of the linear model's design matrix for a list of statements: words, clues."""
+
+    def __init__(self, rows: Rows) -> None:
+        texts = [reader.in_english(row["statement"]) for row in rows]
+        found = [values(features(tokens(text))) for text in texts]
         counts = Counter(name for one in found for name in one)
         self.names = sorted(name for name, count in counts.items() if count >= SEEN)
         place = {name: i for i, name in enumerate(self.names)}
@@ -55,111 +65,68 @@ class Design:
                 if name in place:
                     words[i, place[name]] = value
         self.words = words.tocsr()
-        clues = [reader.clue_scores(row["statement"]) for row in rows]
+        clues = [reader.clue_scores(text) for text in texts]
         self.clues = np.array([[one[name][0] for name in CLASSES[:-1]] for one in clues]) * reader.CLUE_SCALE
-        self.states = [reader.statement_states(row["statement"]) for row in rows]  # other languages than English have none
-        nothing = np.zeros(len(KEPT) * WIDTH, np.float32)
-        self.vectors = np.stack([nothing if one is None else vector(one) for one in self.states]) * reader.VECTOR_SCALE
 
-    def matrix(self, picked: np.ndarray, vector: bool, clues: bool = True) -> sparse.csr_matrix:
+    def matrix(self, picked: np.ndarray, clues: bool = True) -> sparse.csr_matrix:
         """The rows `picked`; clues=False strikes the clues out."""
-        blocks = [self.words[picked], sparse.csr_matrix(self.clues[picked] * clues)]
-        if vector:
-            blocks.append(sparse.csr_matrix(self.vectors[picked]))
-        return sparse.hstack(blocks).tocsr()
+        return sparse.hstack([self.words[picked], sparse.csr_matrix(self.clues[picked] * clues)]).tocsr()
 
 
-def fit(design: Design, rows: list[dict[str, Any]], picked: np.ndarray, vector: bool) -> tuple[np.ndarray, np.ndarray]:
+def fit(design: Design, rows: Rows, picked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights (features, classes) and what is added, (classes,): the tasks against each other, and ambiguous against plain."""
-    features_in = sparse.vstack([design.matrix(picked, vector), design.matrix(picked, vector, clues=False)]).tocsr()
+    features_in = sparse.vstack([design.matrix(picked), design.matrix(picked, clues=False)]).tocsr()
     twice = [rows[i] for i in picked] * 2
     where, names, shares = [], [], []
     for position, row in enumerate(twice):
-        wanted = row.get("tasks") or [row["task"] or reader.NONE]
-        for name in wanted:
+        for name in meant(row):
             where.append(position)
             names.append(CLASSES.index(name))
-            shares.append((0.5 if row["ambiguous"] else 1.0) / len(wanted))
+            shares.append((0.5 if row["ambiguous"] else 1.0) / len(meant(row)))
     tasks = LogisticRegression(C=INVERSE_PENALTY, max_iter=100).fit(features_in[where], names, sample_weight=shares)
     unclear = np.array([row["ambiguous"] for row in twice])
     asks = LogisticRegression(C=INVERSE_PENALTY, max_iter=100).fit(features_in, unclear, sample_weight=np.where(unclear, 2.0, 1.0))
     return np.vstack([tasks.coef_, asks.coef_]).T, np.concatenate([tasks.intercept_, asks.intercept_])
 
 
-def fit_attention(design: Design, rows: list[dict[str, Any]], picked: np.ndarray) -> dict[str, np.ndarray]:
-    """The matrices of `reader.attended`, trained on the clear English statements among `picked`."""
-    import torch
-
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    use = [i for i in picked if design.states[i] is not None and not rows[i]["ambiguous"]]
-    wanted = torch.tensor([CLASSES.index(rows[i]["task"] or reader.NONE) for i in use])
-    lengths = torch.tensor([len(design.states[i]) for i in use])
-    states = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(design.states[i]) for i in use], batch_first=True)
-    width, outputs = states.shape[-1], len(CLASSES) - 1
-    look, value, judge = torch.nn.Linear(width, LOOKS), torch.nn.Linear(width, VALUES), torch.nn.Linear(LOOKS * VALUES, outputs)
-    parameters = [weight for layer in (look, value, judge) for weight in layer.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.05)
-    steps = EPOCHS * -(-len(use) // BATCH)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
-    for _ in range(EPOCHS):
-        for batch in torch.randperm(len(use)).split(BATCH):
-            longest = int(lengths[batch].max())
-            seen = torch.nn.functional.dropout(states[batch, :longest], DROPOUT)
-            outside = torch.arange(longest)[None, :] >= lengths[batch][:, None]
-            shares = look(seen).masked_fill(outside[..., None], -1e4).softmax(1)
-            mixed = torch.nn.functional.dropout(torch.einsum("btk,btd->bkd", shares, value(seen)).flatten(1), DROPOUT)
-            loss = torch.nn.functional.cross_entropy(judge(mixed), wanted[batch], label_smoothing=0.1)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    layers = {"look": look, "value": value, "judge": judge}
-    return {name: np.vstack([layer.weight.detach().numpy().T, layer.bias.detach().numpy()[None, :]]) for name, layer in layers.items()}
+def targets(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """(shares of the classes meant, (rows, tasks + 1); which are ambiguous, (rows,))."""
+    shares = np.zeros((len(rows), len(CLASSES) - 1))
+    for i, row in enumerate(rows):
+        for name in meant(row):
+            shares[i, CLASSES.index(name)] = 1 / len(meant(row))
+    return shares, np.array([row["ambiguous"] for row in rows], float)
 
 
-def folds(design: Design, rows: list[dict[str, Any]], count: int) -> None:
-    """Print cross-validated accuracy as the reader would have it with the encoder installed, and what its thresholds give."""
-    fold = np.random.default_rng(0).integers(0, count, len(rows))
-    chances, doubts = np.zeros((len(rows), len(CLASSES) - 1)), np.zeros(len(rows))
-    for number in range(count):
-        train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        models = {use: fit(design, rows, train, use) for use in (False, True)}
-        document = {name: pack(block) for name, block in fit_attention(design, rows, train).items()}
-        reader._stored = lambda document=document: {"attention": document}  # type: ignore[assignment]
-        reader._attention.cache_clear()
-        for i in test:
-            states = design.states[i]
-            coefficients, bias = models[states is not None]
-            logits = (design.matrix(np.array([i]), states is not None) @ coefficients + bias)[0]
-            scores = reader.log_softmax(logits[:-1])
-            chances[i] = np.exp(scores if states is None else reader.log_softmax((scores + reader.attended(states)) / 2))
-            named = dict(zip(CLASSES, map(float, chances[i])))
-            doubts[i] = reader.Reading(named, 1 / (1 + np.exp(-logits[-1])), "", [], {}).doubt
-    report(rows, chances, doubts)
-
-
-def report(rows: list[dict[str, Any]], chances: np.ndarray, doubts: np.ndarray) -> None:
-    """Print top-1 and top-2 accuracy by task, difficulty and language, and the thresholds' recalls and false alarms."""
-    order = chances.argsort(1)[:, ::-1]
+def report(rows: Rows, logits: np.ndarray) -> None:
+    """Print top-1 and top-2 accuracy by difficulty and language, and what thresholds give."""
+    readings = [
+        reader.Reading(dict(zip(CLASSES, map(float, np.exp(reader.log_softmax(row[:-1]))))), odds(row[-1]), "", [], {}) for row in logits
+    ]
     unclear = np.array([row["ambiguous"] for row in rows])
-    wanted = np.array([CLASSES.index(row["task"] or reader.NONE) for row in rows])
-    top1, top2 = order[:, 0] == wanted, (order[:, :2] == wanted[:, None]).any(1)
-    print(f"top-1 {top1[~unclear].mean():.3f} top-2 {top2[~unclear].mean():.3f} of {np.sum(~unclear)}")
-    for key in ("task", "difficulty", "language"):
-        for name in sorted({str(row[key]) for row in rows}):
-            of = np.array([str(row[key]) == name for row in rows]) & ~unclear
+    outside = np.array([not row["ambiguous"] and row["task"] is None for row in rows])
+    inside = ~unclear & ~outside
+    top = [one.ranked[0] == row["task"] for one, row in zip(readings, rows)]
+    first = np.array([right and one.none < 0.5 for right, one in zip(top, readings)])
+    second = np.array([row["task"] in one.ranked[:2] for one, row in zip(readings, rows)])
+    print(f"top-1 {first[inside].mean():.3f} top-2 {second[inside].mean():.3f} of {inside.sum()}")
+    for field in ("difficulty", "language", "task"):
+        for name in sorted({str(row[field]) for row in rows}):
+            of = np.array([str(row[field]) == name for row in rows]) & inside
             if of.any():
-                print(f"  {name:<26}{top1[of].mean():.3f} of {of.sum()}")
-    outside = wanted == CLASSES.index(reader.NONE)
-    for threshold in (0.25, 0.3, 0.35, 0.4, 0.45, 0.5):
-        put = chances[:, -1] > threshold
-        print(
-            f"  none above {threshold}: recognised {put[outside & ~unclear].mean():.3f}, false alarms {put[~outside & ~unclear].mean():.3f}"
-        )
-    for threshold in (-2.6, -2.4, -2.2, -2.0, -1.8, -1.6, -1.4):
-        asked = doubts > threshold
-        print(f"  doubt above {threshold}: asked {asked[unclear].mean():.3f}, false alarms {asked[~unclear].mean():.3f}")
+                print(f"  {name:<26}{first[of].mean():.3f} of {of.sum()}")
+    none, doubt = np.array([one.none for one in readings]), np.array([one.doubt for one in readings])
+    for threshold in (0.3, 0.4, 0.5, 0.6, 0.7):
+        put = none > threshold
+        print(f"  none above {threshold}: recognised {put[outside].mean():.3f}, false alarms {put[inside].mean():.3f}")
+    for threshold in np.arange(-3.5, 0.1, 0.25):
+        asked = (doubt > threshold) & (none < 0.5)
+        print(f"  doubt above {threshold:.2f}: asked {asked[unclear].mean():.3f}, false alarms {asked[~unclear].mean():.3f}")
+
+
+def odds(logit: float) -> float:
+    """Log-odds as a probability."""
+    return float(1 / (1 + np.exp(-logit)))
 
 
 def pack(weights: np.ndarray) -> dict[str, Any]:
@@ -174,33 +141,98 @@ def squeezed(data: bytes) -> str:
     return base64.b64encode(zlib.compress(data, 9)).decode()
 
 
-def write(design: Design, rows: list[dict[str, Any]]) -> None:
-    """Train both models on everything and write them."""
-    document: dict[str, Any] = {"classes": CLASSES, "names": squeezed("\n".join(design.names).encode())}
-    every = np.arange(len(rows))
-    for which, with_vector in (("words_only", False), ("with_vector", True)):
-        coefficients, bias = fit(design, rows, every, with_vector)
-        words, clues = len(design.names), len(CLASSES) - 1
-        parts = {"words": coefficients[:words], "clues": coefficients[words : words + clues], "vector": coefficients[words + clues :]}
-        document[which] = {name: pack(block) if len(block) else pack(np.zeros((1, len(CLASSES)))) for name, block in parts.items()}
-        document[which]["bias"] = pack(bias[None, :])
-    document["attention"] = {name: pack(block) for name, block in fit_attention(design, rows, every).items()}
+def write_words(rows: Rows) -> None:
+    """Train the linear model on everything and write it."""
+    design = Design(rows)
+    coefficients, bias = fit(design, rows, np.arange(len(rows)))
+    words = len(design.names)
+    document = {"classes": CLASSES, "names": squeezed("\n".join(design.names).encode())}
+    document |= {"words": pack(coefficients[:words]), "clues": pack(coefficients[words:]), "bias": pack(bias[None, :])}
     OUT.write_text(json.dumps(document) + "\n", "utf-8")
-    print(f"{OUT.name}: {OUT.stat().st_size // 1024} KiB, {len(design.names)} features, {len(rows)} statements")
+    print(f"{OUT.name}: {OUT.stat().st_size // 1024} KiB, {words} features, {len(rows)} statements")
+
+
+def lower(rows: Rows, work: Path) -> Any:
+    """The encoder's states of the statements after its frozen layers, kept in `work` as float16."""
+    import adapt
+    import torch
+
+    texts = [reader.in_english(row["statement"]) for row in rows]
+    path = work / f"states-{zlib.crc32(repr((adapt.FIRST, texts)).encode()):08x}.pt"
+    if not path.exists():
+        torch.set_num_threads(1)
+        torch.save([state.half() for state in adapt.lower(texts)], path)
+    return torch.load(path)
+
+
+def train_reader(rows: Rows, seed: int, work: Path, seconds: float) -> Any:
+    """Train a reading; None while some of it is missing."""
+    import adapt
+    import torch
+
+    torch.set_num_threads(1)
+    return adapt.train_reader(lower(rows, work), *targets(rows), seed, work / f"reader-{seed}.pt", seconds)
+
+
+def write_readers(count: int, work: Path) -> None:
+    """Write the finished readings into one file."""
+    import adapt
+    import torch
+
+    found = []
+    for number in range(count):
+        stored = torch.load(work / f"reader-{number}.pt")
+        if stored["done"] < stored["of"]:
+            raise SystemExit(f"reading {number} has {stored['done']} of {stored['of']} steps")
+        model = adapt.Adapted(len(CLASSES))
+        model.load_state_dict(stored["model"])
+        found.append(model.blocks())
+    blocks = {name: np.stack([one[name] for one in found]) for name in found[0]}
+    np.savez(ROOM / adapted.FILE, layers=np.array([adapt.FIRST, adapt.LAST]), **blocks)
+    print(f"{adapted.FILE}: {(ROOM / adapted.FILE).stat().st_size // 1024} KiB, {count} readings")
+
+
+def left_out(rows: Rows, authors: list[str], arguments: argparse.Namespace) -> None:
+    """Train without some authors' statements and say how well these are read, by each model and by both."""
+    import adapt
+
+    train, test = [row for row in rows if row["author"] not in authors], [row for row in rows if row["author"] in authors]
+    model = train_reader(train, arguments.reader or 0, arguments.work, arguments.seconds)
+    if model is None:
+        return
+    design = Design(train + test)
+    coefficients, bias = fit(design, train + test, np.arange(len(train)))
+    words = np.asarray(design.matrix(np.arange(len(train), len(rows))) @ coefficients + bias)
+    read = adapt.answers(model, lower(test, arguments.work))
+    both = np.stack([reader.averaged(one, other[None]) for one, other in zip(words, read)])
+    np.savez(arguments.work / "left_out.npz", words=words, read=read)
+    for name, logits in (("words", words), ("encoder", read), ("both", both)):
+        print(f"{' '.join(authors)}, {name}")
+        report(test, logits)
 
 
 def main() -> None:
     """See the module docstring."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", type=Path, default=HERE / "tuning.jsonl")
-    parser.add_argument("--folds", type=int, default=0)
+    parser.add_argument("--words", action="store_true")
+    parser.add_argument("--reader", type=int)
+    parser.add_argument("--readers", type=int)
+    parser.add_argument("--without", nargs="+", metavar="AUTHOR")
+    parser.add_argument("--work", type=Path, default=Path("."))
+    parser.add_argument("--seconds", type=float, default=1e9)
     arguments = parser.parse_args()
     rows = load(arguments.bank)
-    design = Design(rows)
-    if arguments.folds:
-        folds(design, rows, arguments.folds)
-    else:
-        write(design, rows)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    if arguments.without:
+        left_out(rows, arguments.without, arguments)
+        return
+    if arguments.words:
+        write_words(rows)
+    if arguments.reader is not None:
+        train_reader(rows, arguments.reader, arguments.work, arguments.seconds)
+    if arguments.readers:
+        write_readers(arguments.readers, arguments.work)
 
 
 if __name__ == "__main__":

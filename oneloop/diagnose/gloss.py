@@ -84,7 +84,17 @@ def split(text: str) -> list[str]:
 
 def gloss(text: str, language: str) -> str:
     """The statement in rough English."""
-    return " ".join(english for english, _ in _read(_parted(split(text), language), language) if english)
+    return " ".join(english for english, _ in aligned(text, language))
+
+
+def aligned(text: str, language: str) -> list[tuple[str, str]]:
+    """The gloss piece by piece: (English, the words of the statement it stands for)."""
+    words, found, at = _parted(split(text), language), [], 0
+    for english, length in _read(words, language):
+        if english:
+            found.append((english, " ".join(words[at : at + length])))
+        at += length
+    return found
 
 
 def _parted(words: list[str], language: str) -> list[str]:

