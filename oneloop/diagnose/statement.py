@@ -214,4 +214,5 @@ def _evidence(
             share[position] += gain / len(positions)
     ranked = sorted(range(len(words)), key=lambda i: -share[i])
     single = [words[i] for i in ranked if share[i] > 0.05 and words[i].replace(" ", "").isalpha()]
-    return list(dict.fromkeys([*phrases[:3], *(word for word in single if not any(word in phrase for phrase in phrases[:3]))]))[:SHOWN]
+    more = [word for word in single if not any(plain(word) in phrase for phrase in phrases[:3])]
+    return list(dict.fromkeys([*phrases[:3], *more]))[:SHOWN]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from oneloop.diagnose import diagnose, vectors
+from oneloop.diagnose.features import plain
 from oneloop.diagnose.statement import read_statement
 from oneloop.errors import OneloopError
 from oneloop.tasks import TASKS, task_class
@@ -116,6 +117,13 @@ def test_the_words_that_decided_stand_in_the_statement() -> None:
     reading = read_statement("Tag each review with its sentiment.")
     assert "sentiment" in reading.why["sequence-classification"]
     assert abs(sum(reading.probabilities.values()) - 1) < 1e-6
+
+
+def test_the_words_of_another_language_are_the_users_own() -> None:
+    said = "Die ähnlichsten alten Tickets zu einem neuen Ticket finden."
+    why = read_statement(said).why["semantic-search"]
+    assert why and all(plain(word) in plain(said) for word in why)
+    assert len({plain(word) for word in why}) == len(why)
 
 
 def test_the_bank_is_answered_with_and_without_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
