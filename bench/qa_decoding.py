@@ -181,18 +181,21 @@ def best_only(outputs: Sequence[dict[str, np.ndarray]], features: Sequence[dict[
 
 
 def report(rows: int, features: int, seconds: dict[str, list[float]], answers: dict[str, list[str]]) -> None:
-    """Print times, ratios and differing answers."""
+    """Print times, ratios and differing answers, and at last all of it as one JSON line."""
     print(f"{rows} questions, {features} windows, {ROUNDS} rounds in turn, processor seconds")
     reference = answers["course"]
+    differing = {name: sum(one != other for one, other in zip(reference, found)) for name, found in answers.items()}
     for name, times in seconds.items():
-        differing = sum(one != other for one, other in zip(reference, answers[name]))
         listed = " ".join(f"{value:.2f}" for value in times)
-        print(f"{name:36} {listed:>14}   answers that differ from the course's: {differing}")
-    for slow in list(seconds)[:2]:
-        for fast in list(seconds)[2:]:
-            print(f"{fast} against {slow}: {statistics.median(seconds[slow]) / statistics.median(seconds[fast]):.1f} times faster")
-    if any(found != reference for found in answers.values()):
+        print(f"{name:36} {listed:>14}   answers that differ from the course's: {differing[name]}")
+    slow, fast = list(seconds)[:2], list(seconds)[2:]
+    ratios = {f"{f} against {s}": statistics.median(seconds[s]) / statistics.median(seconds[f]) for s in slow for f in fast}
+    for name, ratio in ratios.items():
+        print(f"{name}: {ratio:.1f} times faster")
+    if any(differing.values()):
         sys.exit("the answers differ")
+    summary = f"{rows} questions, same answers; " + "; ".join(f"{name} {ratio:.1f} ×" for name, ratio in ratios.items())
+    print(json.dumps({"summary": summary, "ratios": ratios, "processor_s": seconds, "differing": differing}))
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def score_table(document: dict[str, Any]) -> str:
     lines = [f"{document.get('task', '')}  {document.get('split', '')}  {document.get('rows', '?')} rows"]
     for name, record in list(document.get("metrics", {}).items())[:SHOWN_METRICS]:
         value, interval = (record.get("value"), record.get("ci95")) if isinstance(record, dict) else (record, None)
-        between = f"  95 % [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
+        between = f"  95 % [{interval[0]:.4f}, {interval[1]:.4f}]" if interval and None not in interval else ""
         other = naive.get(name)
         other = other.get("value") if isinstance(other, dict) else other
         beside = f"  {baseline.get('name', 'baseline')} {other:.4f}" if isinstance(other, (int, float)) else ""

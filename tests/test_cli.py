@@ -281,6 +281,7 @@ def test_json_has_no_nan() -> None:
 
 def test_a_score_that_is_undefined_is_said() -> None:
     assert "undefined" in console.score_table({"metrics": {"f1": {"value": None, "ci95": None}}})
+    assert "undefined" in console.score_table({"metrics": {"f1_answerable": {"value": None, "ci95": [None, None]}}})
 
 
 def test_a_progress_display_that_lost_its_terminal_goes_on_silently() -> None:

@@ -10,10 +10,10 @@ given where it is at most the threshold. Only data with unanswerable questions m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from oneloop.errors import Problem
+from oneloop.errors import DataError, Problem
 from oneloop.read.cells import answers, joined_text, text
 from oneloop.tasks.base import IGNORE, Batch, Clues, Column, Feature, Field, Prediction, Row, Task
 
@@ -78,7 +78,15 @@ class QuestionAnswering(Task):
 
     # ---- learned from the rows ------------------------------------------------------------------
     def learn(self, rows: Sequence[Row]) -> None:
-        """Whether some questions have no answer; only then may predictions be empty."""
+        """Whether some questions have no answer; only then may predictions be empty. DataError where none has one."""
+        known = [row for row in rows if "answers" in row]
+        if known and not any(row["answers"] for row in known):
+            raise DataError(
+                f"none of the {len(known)} training questions has an answer",
+                where=", ".join(dict.fromkeys(str(row["file"]) for row in known if row.get("file"))),
+                expected="answers that stand in their context; some questions may have none",
+                fix="fill in the answers, or name the column that holds them: --columns answers=COLUMN",
+            )
         self.facts["unanswerable"] = any(not row["answers"] for row in rows if "answers" in row)
         self.facts.setdefault("threshold", 0.0)
 
@@ -86,12 +94,8 @@ class QuestionAnswering(Task):
         """Rows whose answers are exact slices of their contexts, what was repaired for that, and what cannot be."""
         from oneloop.encode.repair import repair_answers
 
-        asked = [row for row in rows if row["question"].strip()]
-        silent = [
-            Problem("the question is empty", "write it or remove the row", str(row.get("file", "")), row.get("row"), column="question")
-            for row in rows
-            if not row["question"].strip()
-        ]
+        silent = [problem for row in rows for problem in _empty_cells(row)]
+        asked = [row for row in rows if not any(_empty_cells(row))]
         kept, notes, problems = repair_answers(asked)
         return kept, notes, silent + problems
 
@@ -198,6 +202,13 @@ class QuestionAnswering(Task):
         """Python that loads and uses the model."""
         row = '{"question": "Who wrote it?", "context": "The report was written by Ann."}'
         return f'import oneloop\n\nmodel = oneloop.load("{model}")\nprint(model.predict({row})[0]["answer"])'
+
+
+def _empty_cells(row: Row) -> Iterator[Problem]:
+    """A problem for a question and for a context that holds nothing but white space."""
+    for role in ("question", "context"):
+        if not row[role].strip():
+            yield Problem(f"the {role} is empty", "write it or remove the row", str(row.get("file", "")), row.get("row"), column=role)
 
 
 def _accepted(rows: Sequence[Row]) -> list[list[str]]:

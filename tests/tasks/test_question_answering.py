@@ -5,13 +5,18 @@ from __future__ import annotations
 import copy
 import json
 import math
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from oneloop.errors import DataError
 from oneloop.measure.evaluate import Engine, evaluate_rows, predict_rows
+from oneloop.prepare import prepare
+from oneloop.recipe import load_recipe
 from oneloop.tasks import task_class
 from oneloop.tasks.question_answering import QuestionAnswering
 from tests.small_tokenizers import KINDS, minilm, small_bert, wordpiece
@@ -290,6 +295,30 @@ def test_D14_prepare_rows_repairs_counts_and_names_what_is_left() -> None:
     assert list(QuestionAnswering().checks(rows)) == problems
 
 
+def test_D14_an_empty_context_is_named_whether_or_not_the_question_has_an_answer() -> None:
+    rows = [ROWS[0], {**row(5, "Who?", None), "context": " "}, {**row(6, "Who?", "fox"), "context": ""}]
+    kept, _, problems = QuestionAnswering().prepare_rows(rows)
+    assert kept == ROWS[:1]
+    assert [(problem.row, problem.column, problem.reason) for problem in problems] == [
+        (5, "context", "the context is empty"),
+        (6, "context", "the context is empty"),
+    ]
+
+
+def test_D14_training_questions_that_all_lack_an_answer_are_refused(tmp_path: Path) -> None:
+    table = tmp_path / "questions.jsonl"
+    asked = [{"question": f"What is {name}?", "context": f"{name} is a word.", "answers": None} for name in ("fox", "dog", "cow", "hen")]
+    table.write_text("\n".join(map(json.dumps, asked)))
+    with pytest.raises(DataError, match=r"none of the \d training questions has an answer") as found:
+        prepare(load_recipe(train=str(table), task="qa"), lambda text: None)
+    assert "questions.jsonl" in str(found.value)
+    asked[0]["answers"] = {"text": ["fox"], "answer_start": [0]}
+    table.write_text("\n".join(map(json.dumps, asked)))
+    prepared = prepare(load_recipe(train=str(table), task="qa", split="100/0/0"), lambda text: None)
+    assert prepared.task.facts["unanswerable"]
+    assert [found["answers"] for found in prepared.rows["train"][1:]] == [[], [], []]
+
+
 def test_cells_of_every_layout_become_the_same_answers() -> None:
     parse = {column.role: column.parse for column in QuestionAnswering.columns}["answers"]
     expected = [{"text": "fox", "start": 16}]
@@ -299,13 +328,39 @@ def test_cells_of_every_layout_become_the_same_answers() -> None:
     assert parse({"text": [], "answer_start": []}) == parse("") == []
 
 
-def test_minilm_predicts_two_hundred_thousand_characters() -> None:
-    context = "The weather was fine that day. " * 6500 + "The prize went to Marie Curie."
+@pytest.mark.parametrize("size", [200_000, 1_000_000, pytest.param(10_000_000, marks=pytest.mark.nightly)])
+def test_D10_minilm_reads_a_context_of_megabytes_to_its_last_words(size: int) -> None:
+    context = "The weather was fine that day. " * (size // 31) + "The prize went to Marie Curie."
     start, *_, end = ids("marie curie", minilm())
     task = QuestionAnswering({}, {"unanswerable": False})
     (prediction,) = predict_rows(task, Engine(Finder(start, end), minilm()), [{"question": "Who won?", "context": context}])
     assert prediction["answer"] == "Marie Curie"
     assert prediction["start"] == context.index("Marie")
+    assert "cut" not in prediction
+
+
+@pytest.mark.nightly
+def test_D10_ten_megabytes_are_encoded_in_twenty_seconds_and_decoded_in_five() -> None:
+    task = QuestionAnswering({}, {"unanswerable": False})
+    rows = [{"question": "Who won?", "context": "The weather was fine that day. " * (10_000_000 // 31)}]
+    began = time.process_time()
+    features = task.encode(rows, minilm())
+    encoded = time.process_time()
+    logits = np.random.default_rng(1).normal(size=(2, 512)).astype(np.float32)
+    outputs = [dict(zip(task.per_token, logits[:, : len(feature["input_ids"])])) for feature in features]
+    ready = time.process_time()
+    (prediction,) = task.decode(outputs, features, rows)
+    assert encoded - began < 20
+    assert time.process_time() - ready < 5
+    assert rows[0]["context"][prediction["start"] : prediction["end"]] == prediction["answer"] != ""
+
+
+@pytest.mark.nightly
+def test_D10_ten_megabytes_without_a_space_are_read_in_part_and_counted() -> None:
+    task = QuestionAnswering({}, {"unanswerable": False})
+    rows = [{"question": "Who won?", "context": "abcdefghij" * 1_000_000}]
+    (prediction,) = predict_rows(task, Engine(Finder(1, 1), minilm()), rows)
+    assert prediction["cut"] == 1
 
 
 def test_snippet_is_python() -> None:
