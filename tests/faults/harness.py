@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oneloop import checkpoint
+
 ROOT = Path(__file__).resolve().parents[2]
 SEED = int(os.environ.get("ONELOOP_FAULT_SEED", "1"))
 QUIET_ENV = {
@@ -246,7 +248,7 @@ def outcome(run: Path) -> dict[str, Any]:
         "predictions": sha256(run / "predictions.jsonl"),
         "splits": sha256(run / "splits.json"),
         "finished": json.loads((run / "run.json").read_text())["status"],
-        "checkpoints": [path.name[: len(kind) + 9] for kind in ("step", "best") for path in checkpoints(run, kind)],
+        "checkpoints": [(kind, step) for kind in ("step", "best") for step, _ in checkpoint.listed(run / "checkpoints", kind, None)[0]],
         "pages": [(run / name).stat().st_size > 0 for name in ("report.html", "README.md", "recipe.yaml")],
         "model files": sorted(path.name for path in (run / "model").iterdir()),
     }
