@@ -71,7 +71,7 @@ class TokenClassification(Task):
         "valid_transitions": Field(bool, True, "predict the most probable tag sequence without O I-X and B-X I-Y"),
         "case_marks": Field(bool, True, "mark capitals for a tokenizer that lower-cases, where the text has both"),
     }
-    defaults = {"learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 6.0, "freeze": 2}
+    defaults = {"learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 5.0, "freeze": 2}
     row_metrics = ("accuracy", "f1")
     per_token = ("logits",)
 
