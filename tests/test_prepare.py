@@ -158,3 +158,22 @@ def test_C015_columns_renamed_rows_without_text_dropped_and_lower_cased(tmp_path
     texts = [row["text"] for rows in found.rows.values() for row in rows]
     assert len(texts) == 40 and all(text == text.lower() and text.startswith("a ") for text in texts)
     assert any(note.startswith("clean: 41 rows in, 40 out (train); lowercase changed 40") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "epochs"), [(40, {}, 5.0), (90, {}, 4.0), (180, {}, 3.0), (900, {}, 3.0), (900, {"epochs": 7}, 7.0)]
+)
+def test_more_rows_take_fewer_epochs_unless_the_user_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, given: dict[str, Any], epochs: float
+) -> None:
+    from oneloop.tasks.token_classification import TokenClassification
+
+    monkeypatch.setattr(TokenClassification, "full_epochs_to", 50)
+    for split, count in (("train", rows), ("validation", 5), ("test", 5)):
+        lines = [f"Ada B-PER\nsaw O\nplace{split}{i} B-LOC\n" for i in range(count)]
+        (tmp_path / f"{split}.conll").write_text("\n".join(lines))
+    notes: list[str] = []
+    files = {split: str(tmp_path / f"{split}.conll") for split in ("train", "validation", "test")}
+    prepared = prepare(load_recipe(task="ner", **files, **given), notes.append)
+    assert prepared.recipe.epochs == epochs
+    assert any("epochs for" in text for text in notes) == (epochs in (3.0, 4.0))

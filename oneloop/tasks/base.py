@@ -88,6 +88,7 @@ class Task:
     greater_is_better: ClassVar[bool] = True
     fields: ClassVar[dict[str, Field]] = {}
     defaults: ClassVar[dict[str, Any]] = {}  # recipe defaults that differ for this task
+    full_epochs_to: ClassVar[int] = 0  # training rows up to which the default number of epochs holds; more take fewer; 0: all do
     row_metrics: ClassVar[tuple[str, ...]] = ()  # metrics that mean something for a single row
     whole_rows: ClassVar[bool] = False  # the windows of a row must share a micro-batch
     whole_steps: ClassVar[bool] = False  # the loss compares the rows of a step: it is one forward pass, whatever its size

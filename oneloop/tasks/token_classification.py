@@ -72,6 +72,7 @@ class TokenClassification(Task):
         "case_marks": Field(bool, True, "mark capitals for a tokenizer that lower-cases, where the text has both"),
     }
     defaults = {"learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 5.0, "freeze": 2}
+    full_epochs_to = 1500
     row_metrics = ("accuracy", "f1")
     per_token = ("logits",)
 
