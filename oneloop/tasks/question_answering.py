@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from oneloop.errors import DataError, Problem
+from oneloop.errors import DataError, Problem, RecipeError
 from oneloop.read.cells import answers, joined_text, text
 from oneloop.tasks.base import IGNORE, Batch, Clues, Column, Feature, Field, Prediction, Row, Task
 
@@ -75,6 +75,14 @@ class QuestionAnswering(Task):
     defaults = {"max_length": 384, "stride": 128, "learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 2.0}
     row_metrics = ("exact_match", "f1")
     per_token = ("start_logits", "end_logits")
+
+    def __init__(self, settings: dict[str, Any] | None = None, facts: dict[str, Any] | None = None) -> None:
+        super().__init__(settings, facts)
+        low = [name for name in ("n_best", "top_k", "max_answer_length") if int(self.settings[name]) < 1]
+        if low:
+            said = " and ".join(f"{name} is {self.settings[name]}" for name in low)
+            fix = " ".join(f"--{name.replace('_', '-')} {self.fields[name].default}" for name in low)
+            raise RecipeError(said, where=self.name, expected="whole numbers, at least 1", fix=fix)
 
     # ---- learned from the rows ------------------------------------------------------------------
     def learn(self, rows: Sequence[Row]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from oneloop.errors import DataError
+from oneloop.errors import DataError, RecipeError
 from oneloop.measure.evaluate import Engine, evaluate_rows, predict_rows
 from oneloop.prepare import prepare
 from oneloop.recipe import load_recipe
@@ -361,6 +361,12 @@ def test_D10_ten_megabytes_without_a_space_are_read_in_part_and_counted() -> Non
     rows = [{"question": "Who won?", "context": "abcdefghij" * 1_000_000}]
     (prediction,) = predict_rows(task, Engine(Finder(1, 1), minilm()), rows)
     assert prediction["cut"] == 1
+
+
+def test_settings_that_leave_no_answer_are_refused_together() -> None:
+    with pytest.raises(RecipeError, match="n_best is 0 and max_answer_length is -3") as found:
+        QuestionAnswering({"n_best": 0, "max_answer_length": -3})
+    assert "--n-best 20 --max-answer-length 30" in str(found.value)
 
 
 def test_snippet_is_python() -> None:
