@@ -18,7 +18,10 @@ GRADIENT_PASSES = 4  # of these, how many keep what the backward pass needs; the
 def run_windows(model: Any, inputs: dict[str, Tensor], rows: Tensor, weights: Tensor) -> Tensor:
     """The logits of each window's row, (B, L). rows and weights: (B,)."""
     long = inputs["input_ids"].numel() > GRADIENT_PASSES * PASS_TOKENS and bool((rows == rows[0]).all())
-    logits: Tensor = _in_passes(model, inputs) if long else model(**inputs)["logits"]
+    if long:
+        whole = _in_passes(model, inputs).float()
+        return ((weights / weights.sum())[None] @ whole).expand(len(rows), -1)  # all windows are of one row: no table of pairs
+    logits: Tensor = model(**inputs)["logits"]
     together = rows[:, None] == rows[None, :]
     if int(together.sum()) == len(rows):
         return logits

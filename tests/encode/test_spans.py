@@ -7,6 +7,7 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oneloop.encode import spans as spans_module
 from oneloop.encode.spans import (
     as_iob2,
     cover,
@@ -29,6 +30,18 @@ def words(text: str, level: str = "words") -> list[str]:
 
 def span(start: int, end: int, label: str = "X") -> dict[str, object]:
     return {"start": start, "end": end, "label": label}
+
+
+def test_the_short_way_for_plain_texts_finds_the_same_words() -> None:
+    slow, fast, care = spans_module._pattern(), spans_module.PLAIN_WORD, spans_module.WITH_CARE
+    for char in map(chr, (*range(0x3200), *range(0xFE00, 0x10000), *range(0x1F1E0, 0x1F400))):
+        for text in () if care.match(char) else (char, f"a{char}b", f" {char}{char} "):
+            assert [match.span() for match in fast.finditer(text)] == [match.span() for match in slow.finditer(text)], repr(char)
+
+
+@given(TEXTS)
+def test_a_plain_text_has_the_same_words_beside_a_character_that_needs_care(text: str) -> None:
+    assert split_words(text) == split_words(text + " 日")[:-1]
 
 
 def test_words_in_many_scripts() -> None:

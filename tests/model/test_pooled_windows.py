@@ -41,6 +41,29 @@ def test_a_row_longer_than_memory_runs_in_passes_with_the_same_logits(model: tor
     assert model.classifier.weight.grad.abs().sum() > 0
 
 
+def test_a_row_of_ten_thousand_windows_needs_memory_in_proportion() -> None:
+    class Still(torch.nn.Module):
+        def forward(self, input_ids: torch.Tensor, **_: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"logits": input_ids[:, :2].float()}
+
+    class Shapes(torch.utils._python_dispatch.TorchDispatchMode):
+        largest = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            found = function(*args, **(kwargs or {}))
+            if isinstance(found, torch.Tensor):
+                self.largest = max(self.largest, found.numel())
+            return found
+
+    ids = torch.arange(80_000).reshape(10_000, 8)
+    with Shapes() as shapes:
+        found = run_windows(Still(), {"input_ids": ids}, torch.zeros(10_000, dtype=torch.long), torch.arange(10_000.0))
+    weights = torch.arange(10_000.0, dtype=torch.float64)
+    assert torch.allclose(found[0].double(), (weights[:, None] * ids[:, :2]).sum(0) / weights.sum(), rtol=1e-5)
+    assert found.shape == (10_000, 2)
+    assert shapes.largest <= ids.numel()  # never a table of windows by windows
+
+
 def test_many_short_rows_are_never_taken_apart(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pooled_windows, "PASS_TOKENS", 16)
     monkeypatch.setattr(pooled_windows, "_in_passes", lambda *given: pytest.fail("rows were separated"))
