@@ -83,7 +83,10 @@ def _windows(
     for begin, end in context_windows(len(context.ids), size, stride):
         passage = context.ids[begin:end]
         pair = (passage, asked) if passage_first else (asked, passage)
-        yield built.build(*pair) | {
+        made: Feature = built.build(*pair)
+        if not made["input_ids"]:  # nothing asked about nothing, without special tokens: models need one token
+            made = {name: [stand_in(tokenizer) if name == "input_ids" else 0] for name in made}
+        yield made | {
             "first": built.start(0, pair=True) if passage_first else built.start(1, len(asked)),
             "offsets": places[begin:end],
             "begin": begin,
@@ -123,6 +126,11 @@ def null_place(built: Template, tokenizer: Any, first: int, second: int) -> int:
             if special is not None and special in ids:
                 return start + ids.index(special)
     return 0
+
+
+def stand_in(tokenizer: Any) -> int:
+    """A token that says nothing: the end of the text, padding, or the first of the vocabulary."""
+    return int(next((token for token in (tokenizer.eos_token_id, tokenizer.pad_token_id) if token is not None), 0))
 
 
 def token_span(places: np.ndarray, start: int, end: int) -> tuple[int, int] | None:

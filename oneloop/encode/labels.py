@@ -7,15 +7,16 @@ Out: facts, JSON-ready; DataError when there is nothing to learn from them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from oneloop.errors import DataError, Problem, did_you_mean
+from oneloop.errors import DataError, Problem, RecipeError, did_you_mean
 from oneloop.tasks.base import Row
 
 MANY_LABELS = 1000  # from here on, labels of which most occur once are taken for ids
+WEIGHTS = ("none", "balanced")
 PLAIN_STD, PLAIN_MEAN = (0.2, 5.0), 10.0  # scores in this range are learned as they are, so that the model's output is the score
 
 
@@ -37,6 +38,22 @@ def classes(sets: Sequence[Sequence[str]], role: str, *, balanced: bool) -> dict
     elif balanced:
         facts["class_weights"] = [len(sets) / (len(labels) * counts[name]) for name in labels]
     return facts
+
+
+def check_weighing(settings: Mapping[str, Any], *, numbers: bool = False) -> None:
+    """RecipeError where `class_weights` and `label_smoothing` mean nothing, both at once; and where numbers, which have no
+    classes, are to be weighed."""
+    weights, smoothing = settings["class_weights"], settings["label_smoothing"]
+    wrong = [] if weights in WEIGHTS else [("class_weights", weights, "one of " + ", ".join(WEIGHTS), WEIGHTS[0])]
+    if not 0 <= smoothing < 1:
+        wrong.append(("label_smoothing", smoothing, "a number from 0 to below 1", "0.1"))
+    if wrong:
+        what = " and ".join(f"{name} is {value!r}" for name, value, _, _ in wrong)
+        fix = " ".join(f"--{name.replace('_', '-')} {usual}" for name, _, _, usual in wrong)
+        raise RecipeError(what, expected="; ".join(f"{name}: {known}" for name, _, known, _ in wrong), fix=fix)
+    if numbers and weights != WEIGHTS[0]:
+        what = f"class_weights is {weights!r}, but numbers have no classes to weigh"
+        raise RecipeError(what, fix="leave class_weights out, or name the column as labels: --columns label=COLUMN")
 
 
 def scale(scores: Sequence[float]) -> dict[str, Any]:

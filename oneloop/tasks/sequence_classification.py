@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from oneloop.encode.labels import check_weighing, classes, scale, unknown
 from oneloop.errors import DataError, Problem
 from oneloop.read import cells
 from oneloop.tasks.base import Batch, Clues, Column, Feature, Field, Prediction, Row, Task
@@ -73,6 +74,7 @@ class SequenceClassification(Task):
 
     def __init__(self, settings: dict[str, Any] | None = None, facts: dict[str, Any] | None = None) -> None:
         super().__init__(settings, facts)
+        check_weighing(self.settings)
         self._set_metric()
 
     def _set_metric(self) -> None:
@@ -91,14 +93,13 @@ class SequenceClassification(Task):
 
     def learn(self, rows: Sequence[Row]) -> None:
         """Kind, label names (sorted), class weights, and the scale of scores. DataError when there is nothing to learn."""
-        from oneloop.encode.labels import classes, scale
-
         role = next((role for role in TARGETS if any(role in row for row in rows)), None)
         if role is None:
             expected = "a column with the label, labels or score of each text"
             raise DataError("no row has a label", expected=expected, fix="name it with --columns label=COLUMN")
         self.facts["kind"] = TARGETS[role]
         if role == "score":
+            check_weighing(self.settings, numbers=True)
             self.facts |= scale([row["score"] for row in rows if "score" in row]) | {"labels": ["score"]}
         else:
             sets = [row["labels"] if role == "labels" else [row["label"]] for row in rows if role in row]
@@ -115,8 +116,6 @@ class SequenceClassification(Task):
         """One problem for each label of each row that no training row has."""
         if self.kind == "regression":
             return []
-        from oneloop.encode.labels import unknown
-
         role = "labels" if self.kind == "multi" else "label"
         return unknown(rows, self._gold, set(self.labels), lambda row: role)
 

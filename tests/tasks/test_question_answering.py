@@ -159,6 +159,16 @@ def test_C109_no_candidate_gives_an_empty_answer() -> None:
     assert (prediction["answer"], prediction["start"], prediction["end"], prediction["nbest"]) == ("", 0, 0, [])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_C108_nothing_asked_about_nothing_has_no_answer_whatever_the_special_tokens(kind: str) -> None:
+    tokenizer = KINDS[kind]()
+    rows = [{"question": "", "context": ""}]
+    (feature,) = QuestionAnswering({}, {"unanswerable": False}).encode(rows, tokenizer)
+    assert len(feature["input_ids"]) >= 1
+    (prediction,) = predict_rows(QuestionAnswering({}, {"unanswerable": False}), Engine(Finder(1, 1), tokenizer), rows)
+    assert (prediction["answer"], prediction["start"], prediction["end"]) == ("", 0, 0)
+
+
 def test_a_long_question_is_cut_and_the_prediction_says_so() -> None:
     task = QuestionAnswering({"max_length": 64}, {"unanswerable": False})
     model = small_bert("BertForQuestionAnswering", len(wordpiece()))

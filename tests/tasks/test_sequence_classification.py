@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
-from oneloop.errors import DataError
+from oneloop.errors import DataError, RecipeError
 from oneloop.measure.evaluate import Engine, Evaluation, evaluate_rows, predict_rows
 from oneloop.tasks import task_class
 from oneloop.tasks.sequence_classification import SequenceClassification
@@ -241,3 +241,18 @@ def test_a_small_model_learns_short_and_long_rows(role: str) -> None:
     metrics = evaluate_rows(task, Engine(model, wordpiece()), training).metrics()
     assert metrics[task.metric] == pytest.approx(1.0)
     assert metrics["loss"] < 0.2
+
+
+def test_settings_that_mean_nothing_are_refused_together() -> None:
+    with pytest.raises(RecipeError, match=r"class_weights is 'balancd' and label_smoothing is 1.5") as found:
+        SequenceClassification({"class_weights": "balancd", "label_smoothing": 1.5})
+    assert "none, balanced" in str(found.value)
+    for smoothing in (-0.1, 1.0, float("nan")):
+        with pytest.raises(RecipeError, match="label_smoothing"):
+            SequenceClassification({"label_smoothing": smoothing})
+    SequenceClassification({"class_weights": "balanced", "label_smoothing": 0})
+
+
+def test_numbers_have_no_classes_to_weigh() -> None:
+    with pytest.raises(RecipeError, match="numbers have no classes"):
+        learned(rows(1.0, 2.0, role="score"), class_weights="balanced")
