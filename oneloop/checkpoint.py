@@ -97,6 +97,10 @@ def put_moments(optimizer: Any, data: bytes) -> None:
     tensors = load(data)
     for group in optimizer.param_groups:
         for name, parameter in zip(group["names"], group["params"]):
+            held = [tensors[f"{name}|{key}"] for key in ("exp_avg", "exp_avg_sq") if f"{name}|{key}" in tensors]
+            if any(tensor.shape != parameter.shape for tensor in held):
+                what = f"the optimizer's state of {name} in the checkpoint has another shape than the weight"
+                raise RunError(what, fix="choose another --output")
             entry = {key: tensors[f"{name}|{key}"] for key in ("exp_avg", "exp_avg_sq", "step") if f"{name}|{key}" in tensors}
             if entry:
                 on_device = group.get("fused") or group.get("capturable")  # only then does torch keep the count beside the weight

@@ -64,7 +64,9 @@ def restore_best(run: Run) -> None:
     best = run.state.best_step
     if not best or best == run.state.step:
         return
-    kept, _ = checkpoint.newest(run.folder / "checkpoints", checkpoint.BEST, run=run.id, step=best)
+    kept, told = checkpoint.newest(run.folder / "checkpoints", checkpoint.BEST, run=run.id, step=best)
+    for text in told if kept is None else ():
+        run.note(text)
     if kept is None:
         kept, _ = checkpoint.newest(run.folder / "checkpoints", checkpoint.STEP, run=run.id, step=best)
     if kept is None:

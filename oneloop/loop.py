@@ -139,6 +139,7 @@ def divide_and_clip(parts: Parts, plan: Plan, labels: float) -> float:
     value = float(torch.nn.utils.get_total_norm(found)) / labels
     if value - value != 0:
         skipped(parts, plan, value)
+        return value
     clip = parts.recipe.clip
     share = clip / (value + 1e-6) if clip and value > clip else 1.0  # torch.nn.utils.clip_grad_norm_'s own guard
     torch._foreach_div_(found, labels / share)  # both in one pass over memory

@@ -61,6 +61,7 @@ class Parts:
     new: tuple[str, ...] = ()  # parameters that no file held before training
     frozen: Frozen | None = None  # the layers that are not trained, if there are any
     note: Callable[[str], None] = field(default=lambda text: None)
+    poll: Callable[[], None] = field(default=lambda: None)  # called while nothing is trained yet; may raise to stop
 
     # ---- the plan ------------------------------------------------------------------------------
     @cached_property
@@ -145,13 +146,13 @@ class Parts:
     def feed(self, start: int = 0) -> Iterator[tuple[Plan, list[tuple[int, Batch]] | None]]:
         """Plans with their batches, built here or ahead of time by `workers` processes."""
         if self.frozen is not None and self.keeps_states:
-            self.frozen.keep(self.features, self.task, self.tokenizer, self.precision)
+            self.frozen.keep(self.features, self.task, self.tokenizer, self.precision, self.poll)
         if not self.recipe.workers:
             for plan in self.plans(start):
                 yield plan, self.built(plan)
             return
         plans = list(self.plans(start))
-        light = replace(self, model=None, optimizer=None, scaler=None, frozen=None, note=_nothing)  # what can be sent to a worker
+        light = replace(self, model=None, optimizer=None, scaler=None, frozen=None, note=_nothing, poll=_idle)  # can be sent
         with Workers(light, plans, self.recipe.workers) as workers:
             for position, plan in enumerate(plans):
                 made_for, found = workers.take(position)
@@ -302,7 +303,12 @@ def _nothing(text: str) -> None:
     """Say nothing: only the run speaks."""
 
 
+def _idle() -> None:
+    """Do not stop: only the run is asked to."""
+
+
 WORKER_SECONDS = 60.0  # a data worker that gives nothing for this long is stuck (collating a step takes milliseconds)
+OFTEN_MEMORY = " (by the system, when memory has run out, if by nobody else)"
 Made = tuple[int, "list[tuple[int, Batch]] | None"]  # the micro_tokens a step was cut for, and its batches
 
 
@@ -357,7 +363,7 @@ class Workers:
         if process.exitcode == -signal.SIGTERM:
             return 0, None
         ended = f"was killed by signal {-process.exitcode}" if process.exitcode < 0 else f"ended with exit code {process.exitcode}"
-        raise self.failed(position, ended)
+        raise self.failed(position, ended + (OFTEN_MEMORY if process.exitcode == -signal.SIGKILL else ""))
 
     def failed(self, position: int, what: str) -> OneloopError:
         """The error for a worker that died or hangs."""

@@ -7,7 +7,7 @@ Out: Prepared(task, rows of each split, what was read, dropped and repaired), th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -75,9 +75,10 @@ def prepare(recipe: Recipe, note: Note) -> Prepared:
     from oneloop.read import read_splits
     from oneloop.read.roles import separators
 
-    tables = read_splits(recipe.train, recipe.validation, recipe.test, max_bad=recipe.max_bad)
+    tables = read_splits(recipe.train, recipe.validation, recipe.test, max_bad=None)
     for text in dict.fromkeys(text for table in tables.values() for text in table.notes):
         note(text)
+    problems = unreadable(tables, recipe)
     name, columns = choose(recipe, tables["train"], note)
     found = recipe.model_copy(update={"task": name, "columns": columns}).for_task(task_class(name))
     task = task_class(name)(found.settings())
@@ -86,7 +87,6 @@ def prepare(recipe: Recipe, note: Note) -> Prepared:
     if marks := separators(tables["train"], task, columns):
         task.facts["separators"] = marks  # of the training rows, for every split and for `evaluate`
     prepared = Prepared(found, task, {}, columns)
-    problems: list[Problem] = []
     for split, table in tables.items():
         problems += add_split(prepared, split, table, note)
     prepared.set_aside = refuse(problems, found.max_bad, note)
@@ -94,6 +94,25 @@ def prepare(recipe: Recipe, note: Note) -> Prepared:
     learn(prepared)
     fit_epochs(prepared, note)
     return prepared
+
+
+def unreadable(tables: Mapping[str, Table], recipe: Recipe) -> list[Problem]:
+    """What could not be read, to be told with everything else that is wrong; at once where nothing else can be looked at: a table
+    without a row, or a task that cannot be named from what is left."""
+    from oneloop.read import raise_all
+
+    problems = [problem for table in tables.values() for problem in table.problems]
+    if problems and (not all(map(len, tables.values())) or (recipe.task is None and not nameable(tables["train"]))):
+        raise_all(tables.values(), recipe.max_bad)
+    return problems
+
+
+def nameable(table: Table) -> bool:
+    """Whether the data shows which task it is for, and that task can be trained."""
+    from oneloop.diagnose import from_table
+
+    found = from_table(table)
+    return not found.none and bool(found.task) and task_class(found.task).trainable
 
 
 def choose(recipe: Recipe, table: Table, note: Note) -> tuple[str, dict[str, Any]]:
@@ -136,7 +155,9 @@ def refuse(problems: Sequence[Problem], allowed: int, note: Note, already: int =
     """
     if not problems:
         return 0
-    bad = {(problem.file, problem.row) for problem in problems}
+    bad = {(problem.file, problem.row, problem.line if problem.row is None else None) for problem in problems}
+    if any(problem.row is None and problem.line is None for problem in problems):
+        raise DataError("the columns do not fit", problems, fix="name the right ones with --columns ROLE=COLUMN")
     if len(bad) + already > allowed:
         rows = "1 row" if len(bad) == 1 else f"{len(bad)} rows"
         raise DataError(f"{rows} cannot be used", problems, fix=f"mend them, or set them aside with --max-bad {len(bad) + already}")
@@ -295,12 +316,25 @@ def encode(prepared: Prepared, tokenizer: Any, note: Note) -> None:
             note(f"encoding {split} failed: {type(error).__name__}: {error}")
             problems += found
     refuse(problems, prepared.recipe.max_bad, note, prepared.set_aside)
+    if "train" in prepared.cache:
+        leave_out_empty(prepared, note)
     for split in [split for split in prepared.rows if split not in prepared.cache]:
         bad = {(problem.file, problem.row) for problem in problems}
         kept = [row for row in prepared.rows[split] if (row.get("file", ""), row["row"]) not in bad]
         prepared.dropped[split] = prepared.dropped.get(split, 0) + len(prepared.rows[split]) - len(kept)
         prepared.rows[split] = kept
         prepared.cache[split] = prepared.task.encode(kept, tokenizer)
+
+
+def leave_out_empty(prepared: Prepared, note: Note) -> None:
+    """Take training rows that hold nothing to read out of the training: they would teach what to say about nothing."""
+    features, rows = prepared.cache["train"], prepared.rows["train"]
+    empty = list(dict.fromkeys(feature["row"] for feature in features if feature.get("flag") == "no tokens"))
+    if empty:
+        named = ", ".join(f"{rows[i].get('file', '')} row {rows[i]['row']}".strip() for i in empty[:5])
+        more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
+        note(f"training rows without any text to read are left out of training: {len(empty)} ({named}{more})")
+        prepared.cache["train"] = [feature for feature in features if feature.get("flag") != "no tokens"]
 
 
 def cannot_encode(task: Task, rows: Sequence[Row], tokenizer: Any) -> list[Problem]:

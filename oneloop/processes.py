@@ -13,7 +13,8 @@ from oneloop.errors import RunError
 
 def rank_from_environment() -> int:
     """This process's number as the launcher gave it; 0 without a launcher. Needs no torch."""
-    return int(os.environ.get("RANK", "0") or 0)
+    alone = int(os.environ.get("WORLD_SIZE", "1") or 1) == 1
+    return 0 if alone else int(os.environ.get("RANK", "0") or 0)
 
 
 def start() -> tuple[int, int, str]:

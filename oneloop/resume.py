@@ -107,6 +107,8 @@ def take_up(run: Run) -> None:
     redone = f"; steps {again[0]} to {again[-1]} were not saved and are done again" if again else ""
     if found is None:
         run.note(f"there is no whole checkpoint: starting at step 1{redone}")
+        if run.leads:  # what is damaged must not outlive what will be saved, nor old best weights be taken for new ones
+            checkpoint.clear(run.folder / CHECKPOINTS, run.id)
         return
     checkpoint.restore(found, run.parts.model, run.parts.optimizer)
     run.damaged = {path.name for _, path in checkpoint.listed(run.folder / CHECKPOINTS, checkpoint.STEP, run.id)[0]} & {
@@ -114,7 +116,7 @@ def take_up(run: Run) -> None:
     }
     run.state = found.state
     run.notes = list(dict.fromkeys([*found.state.notes, *run.notes]))
-    run.parts.micro_tokens = found.state.micro_tokens or run.parts.micro_tokens
+    run.parts.micro_tokens = min(found.state.micro_tokens or run.parts.micro_tokens, run.parts.micro_tokens)
     if run.parts.scaler is not None and found.state.scaler:
         run.parts.scaler.load_state_dict(found.state.scaler)
     run.note(f"going on after step {found.state.step} ({found.path.name}){redone}")

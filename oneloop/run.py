@@ -64,13 +64,22 @@ def train(recipe: str | Path | Recipe | None = None, *, on_event: OnEvent | None
         return train_seeds(found, on_event)
     if found.engine not in ENGINES:
         raise RecipeError(f"the engine '{found.engine}' cannot train yet", expected="one of " + ", ".join(ENGINES), fix="--engine loop")
+    if found.engine == "trainer" and found.precision == "fp16":
+        raise RecipeError("the HF Trainer engine does not scale fp16 losses here", expected="bf16 or fp32", fix="--engine loop")
     if found.streaming:
         raise RecipeError("streaming is not there yet", expected="data that fits on this disk", fix="remove 'streaming'")
     if found.train is None:
         raise RecipeError("there is nothing to train on", expected="a file, folder or hf:NAME", fix="--train FILE")
     folder = output_folder(found)
     with Signals() as signals, _Here(folder):
-        return Run(found, folder, signals, on_event or (lambda event: None)).execute()
+        try:
+            return Run(found, folder, signals, on_event or (lambda event: None)).execute()
+        except RuntimeError as error:
+            from oneloop.loop import out_of_memory
+
+            if not out_of_memory(error):
+                raise
+            raise MemoryError(str(error).splitlines()[0]) from error
 
 
 def output_folder(recipe: Recipe) -> Path:
@@ -182,6 +191,7 @@ class Run:
             self.room_to_save()
             self.first_look()
         self.signals.hold()
+        self.parts.poll = self.poll_before_steps
         if self.state.engine.get("pending_evaluation"):
             self.after_evaluation_point(self.state.step)
         if self.finished_early():
@@ -281,6 +291,11 @@ class Run:
                 self.state.engine["pending_evaluation"] = True
                 self.save(extra=self.last is None or not self.save_due(self.last))
             raise self.signals.stopped(f"while evaluating after step {self.state.step}, which is saved")
+
+    def poll_before_steps(self) -> None:
+        """Called while the states of untrained layers are computed: nothing has happened since the last save."""
+        if self.parts.world == 1 and self.signals.asked:
+            raise self.signals.stopped(f"after step {self.state.step}, before the next one")
 
     # ---- evaluating ------------------------------------------------------------------------------------
     def first_look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,41 @@ def test_more_rows_take_fewer_epochs_unless_the_user_names_them(
     prepared = prepare(load_recipe(task="ner", **files, **given), notes.append)
     assert prepared.recipe.epochs == epochs
     assert any("epochs for" in text for text in notes) == (epochs in (3.0, 4.0))
+
+
+def test_what_cannot_be_read_and_what_cannot_be_used_are_told_together(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"a {kind} day number {i}", "label": kind}) + "\n" for i in range(10) for kind in ("fine", "poor")]
+    lines[6:6] = ['{"text": "broken\n']
+    lines[17:17] = ['{"text": "no sense", "label": {"a": [1]}}\n']
+    found = problems(tmp_path, "".join(lines), "mixed.jsonl", task="sequence-classification")
+    assert {problem.row for problem in found} == {7, 18}
+    _, notes = prepared(tmp_path, "".join(lines), "mixed.jsonl", task="sequence-classification", max_bad=2)
+    assert sum(note.startswith("set aside: ") for note in notes) == len(found)
+    with pytest.raises(DataError, match="2 rows cannot be used"):
+        prepared(tmp_path, "".join(lines), "mixed.jsonl", task="sequence-classification", max_bad=1)
+
+
+def test_a_column_that_is_not_there_is_no_row_to_set_aside(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the columns do not fit") as found:
+        prepared(tmp_path, "words,label\n" + GOOD, columns={"text": "body"}, task="sequence-classification", max_bad=5)
+    assert "--columns" in str(found.value) and "max-bad" not in str(found.value)
+
+
+def test_tags_out_of_place_are_said_with_the_first_of_them(tmp_path: Path) -> None:
+    good = "".join(f"Ada B-PER\nLovelace I-PER\nsaw O\nplace{i} B-LOC\n\n" for i in range(30))
+    _, notes = prepared(tmp_path, good + "Bob B-PER\nin O\nParis I-LOC\n", "words.conll", task="ner", split="80/10/10")
+    said = [note for note in notes if "out of place" in note]
+    assert len(said) == 1 and said[0].startswith("1 tag out of place") and "row 31 word 3" in said[0]
+    assert not [note for note in prepared(tmp_path, good, "words.conll", task="ner")[1] if "out of place" in note]
+
+
+def test_D11_training_rows_without_text_are_left_out_and_named(tmp_path: Path) -> None:
+    from oneloop.prepare import build
+    from tests.faults.sample import write_model
+
+    write_model(tmp_path / "model")
+    found, notes = prepared(tmp_path, "text,label\n" + GOOD + "\u200b,good\n", task="sequence-classification", split="100/0/0",
+                            model=str(tmp_path / "model"))  # fmt: skip
+    parts = build(found, notes.append)
+    assert any("left out of training: 1 (" in note and "row 41" in note for note in notes)
+    assert len(parts.features) == len(found.rows["train"]) - 1

@@ -25,6 +25,7 @@ from oneloop.encode.spans import (
 )
 from oneloop.errors import DataError, Problem
 from oneloop.measure.entities import INSIDE, LAST, SINGLE, has_entities, parse, scheme_of
+from oneloop.read.schemes import invalid_transitions
 from oneloop.tasks.base import Row
 
 
@@ -103,6 +104,17 @@ def misfits(rows: Sequence[Row]) -> list[Problem]:
     return found
 
 
+def odd_tags(rows: Sequence[Row]) -> list[str]:
+    """A sentence on tags that cannot stand where they stand in IOB2, with the first of them; empty where all can."""
+    broken = [(row, found) for row in rows if "tags" in row for found in invalid_transitions(row["tags"], "IOB2")]
+    if not broken:
+        return []
+    row, first = broken[0]
+    at = f"{row.get('file', '')} row {row.get('row')} word {first.position + 1}".strip()
+    count = f"{len(broken)} {'tag' if len(broken) == 1 else 'tags'}"
+    return [f"{count} out of place are read as conlleval reads them (first: {at}: {first.reason}); oneloop check lists them"]
+
+
 def prepared(rows: Sequence[Row]) -> tuple[list[Row], list[str], list[Problem]]:
     """Rows with IOB2 tags and spans on whole characters without overlaps; sentences on what was changed; what does not fit."""
     problems = misfits(rows)
@@ -114,6 +126,8 @@ def prepared(rows: Sequence[Row]) -> tuple[list[Row], list[str], list[Problem]]:
     if tagged and has_entities(tag for tags in tagged for tag in tags) and (scheme != "IOB2" or any(map(other_scheme, tagged))):
         rows = [row | {"tags": as_iob2(row["tags"])} if "tags" in row else row for row in rows]
         notes.append(f"tags are written as {scheme}: the same entities are learned and scored as IOB2")
+    elif scheme == "IOB2":
+        notes += odd_tags(rows)
     moved = dropped = 0
     found = []
     for row in rows:

@@ -12,7 +12,7 @@ computes the same numbers again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +89,9 @@ class Frozen:
 
         return forward
 
-    def keep(self, features: Sequence[Feature], task: Task, tokenizer: Any, precision: str) -> bool:
-        """Compute and keep the states of every feature; False where that would take more than MOST_BYTES."""
+    def keep(self, features: Sequence[Feature], task: Task, tokenizer: Any, precision: str, poll: Callable[[], None]) -> bool:
+        """Compute and keep the states of every feature; False where that would take more than MOST_BYTES. `poll` is called before
+        each pass and may raise to stop."""
         import torch
 
         from oneloop.keyed import micro_batches
@@ -106,6 +107,7 @@ class Frozen:
         hook = self.layers[-1].register_forward_hook(_stop)
         try:
             for chosen in micro_batches(lengths, list(range(len(features))), PASS_TOKENS):
+                poll()
                 batch = task.collate([features[i] for i in chosen], tokenizer)["inputs"]
                 for i, hidden in zip(chosen, self._lowest(batch, precision)):
                     states[self.places[i] : self.places[i + 1]] = hidden[self._real(lengths[i], len(hidden))]

@@ -10,6 +10,7 @@ weight decay: a pretrained vector is kept rather than shrunk. Files hold the who
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -36,6 +37,11 @@ def narrow(model: Any, ids: Iterable[int]) -> bool:
     return True
 
 
+def parameter_name(used: list[int]) -> str:
+    """A name that follows from the ids, so that moments saved for other ids are never taken for theirs."""
+    return "used_" + hashlib.sha256(repr(used).encode()).hexdigest()[:8]
+
+
 @cache
 def _vectors_in_use() -> Any:
     """The module's class, made when torch is there."""
@@ -52,12 +58,18 @@ def _vectors_in_use() -> Any:
             place = torch.full((old.num_embeddings,), -1, dtype=torch.long)
             place[used] = torch.arange(len(used))
             self.num_embeddings, self.embedding_dim = old.num_embeddings, old.embedding_dim
-            self.padding_place = None if old.padding_idx is None else int(place[old.padding_idx])
-            if self.padding_place is not None and self.padding_place < 0:
-                self.padding_place = None
-            self.used = torch.nn.Parameter(old.weight.detach()[used].clone())
+            padding = -1 if old.padding_idx is None else int(place[old.padding_idx])
+            self.padding_place = padding if padding >= 0 else None
+            self.name = parameter_name(used)
+            self.register_parameter(self.name, torch.nn.Parameter(old.weight.detach()[used].clone()))
             self.register_buffer("place", place.to(old.weight.device), persistent=False)
             self.register_buffer("table", old.weight.detach(), persistent=False)
+
+        @property
+        def used(self) -> torch.nn.Parameter:
+            """The vectors that are trained, (ids in use, H)."""
+            found: torch.nn.Parameter = getattr(self, self.name)
+            return found
 
         @property
         def weight(self) -> torch.Tensor:

@@ -52,5 +52,7 @@ def labelled_rows(
         note(f"{text} ({split})")
     found = [row for row in rows if task.has_target(row)]
     if len(found) < len(rows):
-        note(f"{len(rows) - len(found)} rows without an answer are left out ({split})")
+        left = [row["row"] for row in rows if not task.has_target(row)]
+        named = ", ".join(map(str, left[:5])) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+        note(f"{len(left)} {'row' if len(left) == 1 else 'rows'} without an answer are left out ({split}: {named})")
     return found, [*problems, *more]

@@ -325,3 +325,15 @@ def test_T3_every_byte_of_a_manifest_counts(tmp_path: Path) -> None:
             path.write_bytes(data)
             with pytest.raises(commit.Corrupt):
                 commit.verify(folder)
+
+
+def test_T4_what_is_saved_after_a_new_beginning_outlives_the_damaged_ones(shop: Bench, stopped: Path) -> None:
+    run = copy(stopped, shop.new("ruined"))
+    for path in checkpoints(run):
+        damage(path / "optimizer.safetensors", "flip", "middle")
+    kill = ("signal_at", {"target": "oneloop.parts:Parts.update", "nth": 4, "number": 9})
+    assert shop.train(run, SHORT, plants=[kill]).code == -9
+    assert [checkpoint.newest(run / "checkpoints", step=step)[0] is not None for step in (2, 3, 4, 5)] == [True, True, False, False]
+    assert shop.train(run, SHORT).code == 0
+    assert "going on after step 3" in notes(run)
+    assert not differences(outcome(shop.reference(SHORT)), outcome(run))

@@ -140,3 +140,19 @@ def test_T10_a_checkpoint_with_a_weight_that_is_not_finite_is_never_written(tmp_
     with pytest.raises(NotFinite, match="weight"):
         checkpoint.save(tmp_path, "step", checkpoint.State(step=3), model, None, {"run": "x"})
     assert not list(tmp_path.iterdir())
+
+
+def test_T10_an_overflow_in_fp16_is_left_to_the_scaler_and_changes_no_gradient() -> None:
+    from types import SimpleNamespace
+
+    import torch
+
+    from oneloop.loop import divide_and_clip
+
+    model = torch.nn.Linear(2, 1)
+    model.weight.grad, model.bias.grad = torch.tensor([[float("inf"), 1.0]]), torch.ones(1)
+    scaler = SimpleNamespace(get_scale=lambda: 65536.0)
+    parts: Any = SimpleNamespace(model=model, unscale=lambda: None, scaler=scaler, recipe=SimpleNamespace(clip=1.0))
+    plan: Any = SimpleNamespace(number=1)
+    assert divide_and_clip(parts, plan, 4.0) == float("inf")
+    assert torch.equal(model.bias.grad, torch.ones(1))

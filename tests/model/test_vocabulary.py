@@ -77,7 +77,7 @@ def test_fewer_numbers_are_trained() -> None:
     model = made()
     vocabulary.narrow(model, USED)
     names = dict(model.named_parameters())
-    assert names["bert.embeddings.word_embeddings.used"].shape == (len(USED), 16)
+    assert [tuple(p.shape) for name, p in names.items() if "word_embeddings.used_" in name] == [(len(USED), 16)]
     assert "bert.embeddings.word_embeddings.weight" not in names
 
 
@@ -120,3 +120,22 @@ def test_it_leaves_alone_what_it_must() -> None:
     frozen.get_input_embeddings().weight.requires_grad_(False)
     assert not vocabulary.narrow(frozen, USED)
     assert not vocabulary.narrow(made(), range(60))  # nothing to gain
+
+
+def test_T17_moments_of_other_ids_are_not_taken() -> None:
+    from safetensors.torch import save
+
+    first, more, others = (made() for _ in range(3))
+    vocabulary.narrow(first, USED)
+    vocabulary.narrow(more, [*USED, 34])
+    vocabulary.narrow(others, [1, 4, 6, 7, 9, 10, 11])
+    saved = optimizer.build(first, learning_rate=1e-2, weight_decay=0.0)
+    first(**batch(0, USED)).loss.backward()
+    saved.step()
+    for model in (more, others):
+        updates = optimizer.build(model, learning_rate=1e-2, weight_decay=0.0)
+        checkpoint.put_moments(updates, save(checkpoint.moments_of(saved)))
+        assert model.bert.embeddings.word_embeddings.used not in updates.state
+        assert model.classifier.weight in updates.state
+        model(**batch(1, [1, 4, 6] if model is others else USED)).loss.backward()
+        updates.step()
