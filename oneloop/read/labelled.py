@@ -54,5 +54,6 @@ def labelled_rows(
     if len(found) < len(rows):
         left = [row["row"] for row in rows if not task.has_target(row)]
         named = ", ".join(map(str, left[:5])) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-        note(f"{len(left)} {'row' if len(left) == 1 else 'rows'} without an answer are left out ({split}: {named})")
+        count = "1 row without an answer is" if len(left) == 1 else f"{len(left)} rows without an answer are"
+        note(f"{count} left out ({split}: {named})")
     return found, [*problems, *more]

@@ -36,7 +36,7 @@ def test_labels_that_the_model_does_not_know_are_named_with_their_rows(tmp_path:
 def test_rows_without_answers_are_counted_or_refused(tmp_path: Path) -> None:
     (tmp_path / "some.csv").write_text("text,label\nlovely,good\nlate,\nwarm,good\ncold,bad\n")
     found = oneloop.evaluate(classified(), str(tmp_path / "some.csv"))
-    assert found["rows"] == 3 and found["data"]["dropped"] == 1 and any("1 rows without an answer" in note for note in found["notes"])
+    assert found["rows"] == 3 and found["data"]["dropped"] == 1 and any("1 row without an answer" in note for note in found["notes"])
     (tmp_path / "none.csv").write_text("text,other\nlovely soup,3\nlate again,4\n")
     with pytest.raises(DataError):
         oneloop.evaluate(classified(), str(tmp_path / "none.csv"))
