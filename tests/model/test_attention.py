@@ -1,4 +1,4 @@
-"""Our attention for short inputs against torch's fused one: same logits, same gradients, no trace in what is saved."""
+"""Our attention on a CPU against torch's fused one: same logits, same gradients, no trace in what is saved."""
 
 from __future__ import annotations
 
@@ -111,6 +111,39 @@ def test_dropout_is_drawn_in_training_and_not_in_evaluation() -> None:
     assert torch.equal(noisy, logits())
     model.eval()
     assert torch.equal(quiet, logits())
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.013])
+def test_dropped_places_are_drawn_evenly_and_by_torch_s_generator(share: float) -> None:
+    torch.manual_seed(5)
+    places, told = attention.dropped_places((3, 5, 301, 211), share)
+    assert places.shape == (3, 5, 301, 211) and places.dtype == torch.bool and abs(told - share) <= 1 / 2**17
+    spread = (share * (1 - share)) ** 0.5
+    for axes, count in (((0, 1, 2, 3), places.numel()), ((0, 1, 2), 3 * 5 * 301), ((1, 2, 3), 5 * 301 * 211)):
+        means = places.float().mean(axes)
+        assert (means - share).abs().max() < 5 * spread / count**0.5
+    lagged = places.flatten()
+    for lag in (1, 2, 3, 4):  # the four places that share a draw do not depend on each other
+        both = (lagged[:-lag] & lagged[lag:]).float().mean()
+        assert abs(both - share**2) < 5 * share / places.numel() ** 0.5
+    torch.manual_seed(5)
+    assert torch.equal(places, attention.dropped_places((3, 5, 301, 211), share)[0])
+
+
+@pytest.mark.parametrize("width", [40, 250])
+def test_dropout_changes_nothing_on_average(width: int) -> None:
+    draw = torch.Generator().manual_seed(1)
+    query, key, value = (torch.randn(2, 3, width, 8, generator=draw, requires_grad=True) for _ in range(3))
+    module = torch.nn.Module().train()
+    mask = torch.ones(2, 1, width, width, dtype=torch.bool)
+    mask[1, :, :, width // 2 :] = False
+    clean, _ = attention.attend(module, query, key, value, mask, dropout=0.0)
+    torch.manual_seed(2)
+    found = [attention.attend(module, query, key, value, mask, dropout=0.2)[0] for _ in range(400)]
+    assert not torch.allclose(found[0], clean, atol=1e-3)
+    assert torch.allclose(torch.stack(found).mean(0), clean, atol=0.12)
+    found[0].square().sum().backward()
+    assert value.grad is not None and float(value.grad[1, :, width // 2 :].abs().max()) == 0.0
 
 
 def test_causal_models_keep_their_mask() -> None:
