@@ -50,7 +50,10 @@ class Diagnosis:
 
     def fact(self, name: str) -> str:
         """A fact of the task (head, label_shape, collator, metric, …), "" when it is none of them."""
-        return str(getattr(task_class(self.task), name)) if self.task else ""
+        if not self.task:
+            return ""
+        task = task_class(self.task)
+        return str(task.for_roles(self.columns).get(name) or getattr(task, name))
 
     @property
     def head(self) -> str:

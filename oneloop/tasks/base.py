@@ -83,6 +83,11 @@ class Task:
     wrinkle: ClassVar[str] = ""  # "alignment", "sequence-to-sequence tools" or ""
     clues: ClassVar[Clues] = Clues()
 
+    @classmethod
+    def for_roles(cls, roles: Iterable[str]) -> dict[str, str]:
+        """Which of the facts above read differently for data with these roles, e.g. `metric` where labels are numbers."""
+        return {}
+
     # ---- how the loop and the evaluation treat it
     trainable: ClassVar[bool] = True  # False: diagnosed and checked, but it cannot be trained here yet
     greater_is_better: ClassVar[bool] = True

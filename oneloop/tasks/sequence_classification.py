@@ -10,7 +10,7 @@ fits into half of one, else both move along together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,19 @@ if TYPE_CHECKING:
     from oneloop.measure.statistics import Statistics
 
 TARGETS = {"score": "regression", "labels": "multi", "label": "single"}  # role -> kind
+SHAPES = {  # role -> what diagnosis says of data that has it
+    "score": {
+        "metric": "spearman",
+        "label_shape": "one float per text",
+        "metric_limits": "Spearman sees the order alone: a model that is always off by two scores 1. RMSE, in the unit of the numbers, "
+        "stands beside it.",
+    },
+    "labels": {
+        "label_shape": "a multi-hot vector per text: one 0 or 1 for each label",
+        "metric_limits": "Macro-F1 counts a label of three rows as much as one of three thousand, and accuracy only rows whose labels are "
+        "all right: look at each label's own F1. Each label has a threshold of its own, chosen on validation rows.",
+    },
+}
 PROBLEM_TYPES = {"regression": "regression", "multi": "multi_label_classification", "single": "single_label_classification"}
 
 
@@ -76,6 +89,11 @@ class SequenceClassification(Task):
         super().__init__(settings, facts)
         check_weighing(self.settings)
         self._set_metric()
+
+    @classmethod
+    def for_roles(cls, roles: Iterable[str]) -> dict[str, str]:
+        """Numbers and several labels have a shape of their own, numbers also a metric."""
+        return next((SHAPES[role] for role in roles if role in SHAPES), {})
 
     def _set_metric(self) -> None:
         if self.kind == "regression":

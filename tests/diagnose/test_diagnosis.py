@@ -86,3 +86,19 @@ def test_a_task_that_cannot_be_trained_says_so() -> None:
 def test_nothing_to_diagnose() -> None:
     with pytest.raises(OneloopError, match="nothing to diagnose"):
         diagnose()
+
+
+def test_numbers_and_several_labels_have_their_own_metric_and_shape(tmp_path: Path) -> None:
+    rated, tagged = tmp_path / "rated.jsonl", tmp_path / "tagged.jsonl"
+    things = ("the room was cold", "breakfast came late", "a quiet street and kind people", "we would come again", "the lift was broken")
+    rated.write_text(
+        "".join(json.dumps({"words": f"{things[i % 5]}, stay {i}", "mark": round(0.37 * i % 5, 2)}) + "\n" for i in range(60)), "utf-8"
+    )
+    several = (["staff"], ["room", "price"], ["price"], ["staff", "room"])
+    tagged.write_text(
+        "".join(json.dumps({"words": f"{things[i % 5]}, stay {i}", "about": several[i % 4]}) + "\n" for i in range(60)), "utf-8"
+    )
+    number, labels = diagnose(data=rated), diagnose(data=tagged)
+    assert (number.task, number.metric, number.label_shape) == ("sequence-classification", "spearman", "one float per text")
+    assert "RMSE" in number.metric_limits and number.as_dict()["metric"] == "spearman"
+    assert labels.metric == "macro_f1" and "multi-hot" in labels.label_shape and "class id" not in labels.label_shape
