@@ -50,8 +50,10 @@ class RunFolder:
             return Task
 
     def about(self, fact: str) -> Any:
-        """A fact of the task class, an empty string where it states none."""
-        return getattr(self.task_class, fact, "")
+        """A fact of the task class as it reads for the run's columns, an empty string where it states none."""
+        columns = self.recipe.get("columns")
+        differing = self.task_class.for_roles(columns) if isinstance(columns, dict) else {}
+        return differing.get(fact) or getattr(self.task_class, fact, "")
 
     @property
     def primary(self) -> str:

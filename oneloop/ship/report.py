@@ -119,8 +119,9 @@ def headline(run: RunFolder) -> dict[str, Any]:
 
 def verdict(run: RunFolder) -> dict[str, str]:
     """One sentence on whether the score means anything: against the baseline, and on which rows it was taken."""
-    own, base = (words.score(part.get(run.primary)) for part in (run.part("metrics"), run.part("baseline", "metrics")))
-    up = run.metric.up
+    key = compared(run)
+    own, base = (words.score(part.get(key)) for part in (run.part("metrics"), run.part("baseline", "metrics")))
+    up = words.metric(key).up
     if own.value is None:
         return {"kind": "none", "text": "No score is known for this run."}
     if base.value is None:
@@ -129,11 +130,21 @@ def verdict(run: RunFolder) -> dict[str, str]:
     end = own.low if up else own.high
     clear = end is not None and (end > base.value if up else end < base.value)
     name = run.part("baseline").get("name") or "the baseline"
+    by = "" if key == run.primary else f", by {words.metric(key).name}: it has no {run.metric.name} of its own"
     if not better:
-        return {"kind": "bad", "text": f"The model is not better than the naive method “{name}”. Do not use it as it is."}
+        return {"kind": "bad", "text": f"The model is not better than the naive method “{name}”{by}. Do not use it as it is."}
     if not clear:
-        return {"kind": "unsure", "text": f"The model may be no better than the naive method “{name}”: the interval does not exclude it."}
-    return {"kind": "good", "text": f"The model is clearly better than the naive method “{name}”."}
+        text = f"The model may be no better than the naive method “{name}”{by}; the interval does not exclude it."
+        return {"kind": "unsure", "text": text}
+    return {"kind": "good", "text": f"The model is clearly better than the naive method “{name}”{by}."}
+
+
+def compared(run: RunFolder) -> str:
+    """The metric by which the model and the baseline are compared: the primary one, or the first other that both have (a method
+    that always says the same number has no correlation)."""
+    base = run.part("baseline", "metrics")
+    known = [key for key in run.part("metrics") if words.score(base.get(key)).value is not None]
+    return run.primary if run.primary in known or not known else known[0]
 
 
 def metric_rows(run: RunFolder) -> list[dict[str, Any]]:

@@ -112,6 +112,18 @@ def test_a_score_near_its_baseline_is_called_so(tmp_path: Path, runs: ModuleType
     assert says in read(folder).text
 
 
+def test_a_baseline_without_the_primary_metric_is_compared_by_another(tmp_path: Path, runs: ModuleType) -> None:
+    """A method that always says the mean has no correlation, but an error."""
+    folder = runs.numbers(tmp_path / "similarity")
+    document = json.loads((folder / "metrics.json").read_text())
+    document["metrics"]["rmse"] = {"value": 0.5, "ci95": [0.45, 0.55]}
+    for value, says in ((0.9, "clearly better than"), (0.52, "may be no better than"), (0.4, "not better than")):
+        document["baseline"] = {"name": "mean", "metrics": {"spearman": {"value": None, "ci95": [None, None]}, "rmse": {"value": value}}}
+        (folder / "metrics.json").write_text(json.dumps(document))
+        text = read(folder).text
+        assert f"{says} the naive method “mean”, by RMSE: it has no Spearman correlation of its own" in text
+
+
 def test_lower_is_better_is_judged_the_other_way_round(tmp_path: Path, runs: ModuleType) -> None:
     metrics = {"perplexity": {"value": 8.2, "ci95": [8.0, 8.4]}, "loss": {"value": 2.1, "ci95": [2.0, 2.2]}}
     folder = runs.write_run(
