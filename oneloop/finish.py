@@ -17,6 +17,7 @@ from oneloop import __version__, checkpoint, commit, fingerprint
 from oneloop.measure.evaluate import Evaluation, evaluate_rows, predict_rows
 from oneloop.measure.interval import interval
 from oneloop.measure.signature import signature
+from oneloop.runlog import AFTER, BEFORE
 
 if TYPE_CHECKING:
     from oneloop.run import Result, Run
@@ -42,6 +43,9 @@ def finish(run: Run) -> Result:
     seconds = time.perf_counter() - began
     if not run.leads:  # the first process writes; the others wait, and know what it found
         return Result(run.folder, run.together(None), run.notes)
+    run.log_evaluation(
+        step=run.state.step, split=split, when=AFTER, rows=len(found.rows), metrics=found.metrics(), seconds=round(seconds, 3)
+    )
     metrics = record(run, split, found, seconds)
     from oneloop.ship.save import save_model
 
@@ -54,6 +58,8 @@ def finish(run: Run) -> Result:
     describe(run)
     if run.replaces:
         checkpoint.clear(run.folder / "checkpoints", run.replaces)
+    if run.log is not None:
+        run.log.sync()
     write_run(run, "finished")  # last: until then the same command finishes the run without training again
     run.emit("done", path=str(run.folder), metrics=metrics)
     return Result(run.folder, run.together(metrics), run.notes)
@@ -127,7 +133,7 @@ def record(run: Run, split: str, found: Evaluation, seconds: float) -> dict[str,
         "primary": run.task.metric,
         "metrics": interval(found.statistics),
         "baseline": baseline(run, rows),
-        "before": before(run, rows, run.prepared.features(split, run.parts)),
+        "before": before(run, split, rows, run.prepared.features(split, run.parts)),
         "signature": sign(run, split, found),
         "data": counts(run, split, found),
         "time": timings(run, seconds),
@@ -160,7 +166,7 @@ def baseline(run: Run, rows: Sequence[Row]) -> dict[str, Any] | None:
     return {"name": name, "metrics": interval(run.task.score(predictions, rows))}
 
 
-def before(run: Run, rows: Sequence[Row], features: list[Feature]) -> dict[str, Any] | None:
+def before(run: Run, split: str, rows: Sequence[Row], features: list[Feature]) -> dict[str, Any] | None:
     """The score of the model before training; None where its head is new."""
     if run.parts.new:
         return None
@@ -169,6 +175,7 @@ def before(run: Run, rows: Sequence[Row], features: list[Feature]) -> dict[str, 
     model = load_model(run.task, run.recipe.model).model.to(run.parts.device)
     engine = run.parts.engine(run.poll)
     found = evaluate_rows(run.task, type(engine)(**{**engine.__dict__, "model": model, "rank": 0, "world": 1}), rows, features)
+    run.log_evaluation(step=0, split=split, when=BEFORE, rows=len(rows), metrics=found.metrics())
     return {"metrics": interval(found.statistics)}
 
 

@@ -20,7 +20,7 @@ from oneloop.errors import NotFinite, RecipeError, RunError
 from oneloop.lock import RunLock, Signals
 from oneloop.processes import rank_from_environment
 from oneloop.recipe import Recipe, load_recipe
-from oneloop.runlog import RunLog
+from oneloop.runlog import BEFORE, DURING, RunLog
 
 if TYPE_CHECKING:
     from oneloop.loop import Step
@@ -300,8 +300,14 @@ class Run:
     # ---- evaluating ------------------------------------------------------------------------------------
     def first_look(self) -> None:
         """Score a few rows before training, so that what is broken breaks now."""
-        rows = (self.prepared.rows.get("validation") or self.prepared.rows.get("test") or self.prepared.rows["train"])[:FIRST_LOOK]
-        self.scored(rows).metrics()
+        split = next(name for name in ("validation", "test", "train") if self.prepared.rows.get(name))
+        rows = self.prepared.rows[split][:FIRST_LOOK]
+        self.log_evaluation(step=0, split=split, when=BEFORE, rows=len(rows), metrics=self.scored(rows).metrics())
+
+    def log_evaluation(self, **line: Any) -> None:
+        """Log one evaluation: `when`, after which `step`, on which `split` and how many `rows`, its `metrics`."""
+        if self.log is not None:
+            self.log.write({"kind": "evaluation", **line})
 
     def scored(self, rows: Any, features: Any = None, *, calibrate: bool = False) -> Evaluation:
         """The model's evaluation on rows, in smaller batches where memory runs out."""
@@ -335,8 +341,7 @@ class Run:
         else:
             self.state.waited += 1
         line = {"step": number, "split": "validation", "metrics": found, "best": better, "seconds": round(time.perf_counter() - began, 3)}
-        if self.log is not None:
-            self.log.write({"kind": "evaluation", **line})
+        self.log_evaluation(when=DURING, rows=len(rows), **line)
         self.emit("evaluation", **line)
         return self.finished_early()
 

@@ -13,6 +13,9 @@ from typing import Any
 
 from oneloop.commit import explained, finite, sync_folder, write_file
 
+# when an evaluation took place: only those during training are points of a learning curve
+BEFORE, DURING, AFTER = "before training", "during training", "after training"
+
 
 class RunLog:
     """An append-only file of JSON lines; a line that cannot be written whole is not written at all."""

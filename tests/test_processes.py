@@ -101,7 +101,7 @@ def test_C124_same_rows_losses_and_scores_as_one_process(server: Server, world: 
     for one, two in zip(ours, theirs):
         assert two["loss"] == pytest.approx(one["loss"], abs=1e-5)
         assert two["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-3)
-    first, second = samples.log(alone, "evaluation"), samples.log(together, "evaluation")
+    first, second = samples.validations(alone), samples.validations(together)
     assert [line["step"] for line in first] == [line["step"] for line in second] == [4, 8, 11]
     assert [line["metrics"]["loss"] for line in first] == pytest.approx([line["metrics"]["loss"] for line in second], abs=1e-4)
     assert [line["id"] for line in predictions(together)] == [line["id"] for line in predictions(alone)]
@@ -186,9 +186,9 @@ def test_C039_processes_agree_when_to_stop_and_return_to_the_same_best_weights(s
     more = {"engine": engine, "patience": 2, "evaluate_every": 2, "epochs": 9, "learning_rate": 0.05, "seed": 5}
     alone, together = (launched(server, world, count, "single", **more) for count in (1, 2))
     assert len(samples.log(together)) < 99
-    lines = samples.log(together, "evaluation")
+    lines = samples.validations(together)
     assert [line["best"] for line in lines][-2:] == [False, False]
-    assert [line["best"] for line in lines] == [line["best"] for line in samples.log(alone, "evaluation")]
+    assert [line["best"] for line in lines] == [line["best"] for line in samples.validations(alone)]
     best = max(line["step"] for line in lines if line["best"])
     assert any(f"weights of step {best}" in text for text in metrics(together)["notes"])
     for name, found in metrics(alone)["metrics"].items():  # a process that kept its last weights would spoil the score

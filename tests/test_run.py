@@ -44,6 +44,19 @@ def test_one_file_gives_a_complete_run_folder(run: Any) -> None:
     assert metrics["data"]["read"] == sum(metrics["data"]["rows"].values()) + metrics["data"]["dropped"]
 
 
+def test_the_log_holds_every_evaluation_with_its_split_and_step() -> None:
+    folder = classified()
+    metrics, lines = read_json(folder / "metrics.json"), read_lines(folder / "log.jsonl")
+    found = [line for line in lines if line["kind"] == "evaluation"]
+    first, during, last = found[0], found[1:-1], found[-1]
+    assert lines[0] == first and lines[-1] == last
+    assert [line["when"] for line in found] == ["before training", *["during training"] * len(during), "after training"]
+    assert (first["step"], first["split"]) == (0, "validation") and "macro_f1" in first["metrics"]
+    assert during and {line["split"] for line in during} == {"validation"}
+    assert (last["step"], last["split"], last["rows"]) == (metrics["time"]["train_steps"], "test", metrics["rows"])
+    assert last["metrics"] == {name: entry["value"] for name, entry in metrics["metrics"].items()}
+
+
 def test_json_is_one_document_and_progress_goes_to_stderr() -> None:
     folder = classified()
     document, told = json.loads((samples() / "classified.json").read_text()), (samples() / "classified.txt").read_text()

@@ -1,6 +1,7 @@
 """Learning curves: what the log says, and what a practitioner reads in it.
 
-In:  the lines of log.jsonl, {"kind": "step", "step", "loss", …} and {"kind": "evaluation", "step", "split", "metrics"}.
+In:  the lines of log.jsonl, {"kind": "step", "step", "loss", …} and {"kind": "evaluation", "step", "split",
+     "when", "metrics"}; those before and after training are no points of a curve.
 Out: Curves (points per series) and a Reading: healthy, overfitting, underfitting, erratic, diverged or too short.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 from oneloop.ship.words import finite, number
 
 Point = tuple[float, float]
+DURING = "during training"  # `when` of the evaluations that are points of a curve
 
 # The thresholds below are judgements, set on synthetic histories and on the runs of bench/; each is a share.
 LEARNED = 0.15  # the training loss must fall by this share, or the model has learned next to nothing
@@ -56,7 +58,7 @@ def curves(log: Iterable[dict[str, Any]]) -> Curves:
             found.bad = found.bad or (loss is None and line.get("loss") is not None)
             if loss is not None:
                 train[step] = loss
-        elif line.get("kind") == "evaluation" and line.get("split", "validation") != "test":
+        elif line.get("kind") == "evaluation" and line.get("when", DURING) == DURING and line.get("split", "validation") != "test":
             for name, entry in (line.get("metrics") or {}).items():
                 value = finite(entry.get("value") if isinstance(entry, dict) else entry)
                 if value is not None:

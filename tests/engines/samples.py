@@ -109,6 +109,11 @@ def log(run: Path, kind: str = "step") -> list[Line]:
     return [line for line in map(json.loads, (run / "log.jsonl").read_text().splitlines()) if line["kind"] == kind]
 
 
+def validations(run: Path) -> list[Line]:
+    """The lines of the evaluations on validation rows during training."""
+    return [line for line in log(run, "evaluation") if line["when"] == "during training"]
+
+
 def interrupted(settings: dict[str, Any], step: int) -> None:
     """Train until something breaks before `step` is logged, then run the same again."""
     import oneloop

@@ -302,7 +302,7 @@ def test_C095_evaluates_logs_and_saves_at_the_steps_asked_for(world: Path) -> No
     settings = samples.settings(world, "tokens", evaluate_every=4, save_every=5, max_steps=18, output=str(run))
     oneloop.train(**settings, on_event=watch)
     assert [line["step"] for line in samples.log(run)] == list(range(1, 19))
-    assert [line["step"] for line in samples.log(run, "evaluation")] == [4, 8, 12, 16, 18]
+    assert [line["step"] for line in samples.validations(run)] == [4, 8, 12, 16, 18]
     assert saved == [5, 10, 15, 18]
 
 

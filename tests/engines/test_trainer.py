@@ -102,7 +102,7 @@ def test_the_trainer_stops_early_and_returns_to_the_best_weights(ran: Ran) -> No
     ours, theirs = (ran("single", engine, **more) for engine in ("loop", "trainer"))
     steps = [len(samples.log(run)) for run in (ours, theirs)]
     assert steps[0] == steps[1] < 99
-    first, second = (samples.log(run, "evaluation") for run in (ours, theirs))
+    first, second = (samples.validations(run) for run in (ours, theirs))
     assert [line["step"] for line in first] == [line["step"] for line in second]
     assert [line["best"] for line in first] == [line["best"] for line in second]
     assert [line["best"] for line in first][-2:] == [False, False]

@@ -134,7 +134,7 @@ def touched(run: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"), [("shorter", "bytes shorter"), ("empty", "was gone"), ("gone", "was gone"), ("changed", "changed in line 2")]
+    ("how", "said"), [("shorter", "bytes shorter"), ("empty", "was gone"), ("gone", "was gone"), ("changed", "changed in line 3")]
 )
 def test_T4_a_log_that_was_touched_is_said_once_and_written_again(shop: Bench, stopped: Path, how: str, said: str) -> None:
     run = copy(stopped, shop.new("log"))
@@ -142,6 +142,17 @@ def test_T4_a_log_that_was_touched_is_said_once_and_written_again(shop: Bench, s
     completed(shop, run, SHORT)
     found = [note for note in json.loads((run / "metrics.json").read_text())["notes"] if note.startswith("log.jsonl")]
     assert len(found) == 1 and said in found[0] and "its lines up to step 5 are written again" in found[0]
+
+
+@pytest.mark.parametrize("target", ["oneloop.finish:reload_check", "oneloop.resume:write_run"])
+def test_T1_a_kill_behind_the_final_evaluation_leaves_it_in_the_log_once(shop: Bench, target: str) -> None:
+    settings = {**SHORT, "evaluate_every": 3}
+    run = killed(shop, settings, target, 2 if target.endswith("write_run") else 1)
+    assert log_lines(run)[-1]["when"] == "after training"
+    completed(shop, run, settings)
+    told = [(line["when"], line["split"], line["step"]) for line in log_lines(run, "evaluation")]
+    during = [("during training", "validation", step) for step in (3, 6)]
+    assert told == [("before training", "validation", 0), *during, ("after training", "test", 6)]
 
 
 # ---- what matters to the weights ---------------------------------------------------------------------

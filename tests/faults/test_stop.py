@@ -140,7 +140,7 @@ def test_T8_the_command_itself_leaves_with_143(shop: Bench) -> None:
     argv = shop.argv(run, {"epochs": 200, "save_every": 0})
     words = [sys.executable, "-m", "oneloop.cli", *argv]
     with subprocess.Popen(words, cwd=ROOT, env=os.environ | QUIET_ENV, stderr=subprocess.PIPE) as command:
-        until(lambda: (run / "log.jsonl").exists() and (run / "log.jsonl").stat().st_size > 0)
+        until(lambda: (run / "log.jsonl").exists() and len(steps(run)) > 0)
         began = time.monotonic()
         command.send_signal(signal.SIGTERM)
         command.wait(30)

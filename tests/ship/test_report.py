@@ -467,6 +467,13 @@ def test_test_evaluations_are_no_validation_curve() -> None:
     assert curves(log).validation == {}
 
 
+@pytest.mark.parametrize("when", ["before training", "after training"])
+def test_evaluations_before_and_after_training_are_no_points_of_a_curve(when: str) -> None:
+    line = {"kind": "evaluation", "step": 0, "split": "validation", "metrics": {"loss": 1.0}}
+    log = [{**line, "when": when, "step": 9, "metrics": {"loss": 2.0}}, {**line, "when": "during training", "step": 4}]
+    assert curves(log).validation == {"loss": [(4.0, 1.0)]}
+
+
 # ---- parts --------------------------------------------------------------------------------------
 
 
