@@ -17,6 +17,9 @@ from oneloop.diagnose.profile import BIO, Profile
 from oneloop.diagnose.relations import Relation
 
 NAMED = 0.05  # what a fitting column name adds: a tie-breaker
+EQUAL = 0.9  # share of rows in which words and tags must be equally many, where nothing else says that they are words and tags
+APART = 0.5  # … and where something does, by how much their numbers may differ
+SHOWN = 4  # labels and tags that a reason names
 
 
 @dataclass
@@ -104,7 +107,7 @@ def spans(profiles: Sequence[Profile]) -> Iterator[Candidate]:
         for text in profiles:
             if text.kind == "text" and _fits(text, marks):
                 labels = sorted({label for _, _, label in found})
-                why = f"column {marks.name} marks stretches of column {text.name} with {len(labels)} labels ({', '.join(labels[:4])})"
+                why = f"column {marks.name} marks stretches of column {text.name} with {len(labels)} labels ({few_of(labels)})"
                 yield Candidate("text spans", {"text": text.name, "spans": marks.name}, 0.97 + 0.01 * min(1, text.words / 100), [why])
 
 
@@ -167,25 +170,36 @@ def as_words(value: Any) -> list[Any] | None:
 
 
 def tags(profiles: Sequence[Profile]) -> Iterator[Candidate]:
-    """Two columns of lists of equal length, one of many different words, the other of few tags."""
+    """Two columns of lists of equal length, one of many different words, the other of few tags; or of unequal length in too many
+    rows, where the cells are written as tags or the columns called so: an error that the task itself names."""
     lists = [p for p in profiles if p.kind in ("strings", "numbers")]
     spaced = [p for p in profiles if p.kind == "text" and p not in lists]
     for words in [p for p in lists if p.kind == "strings"] + spaced:
         for marks in lists + [p for p in spaced if _spaced_tags(p)]:
-            if words is marks or (words in spaced) != (marks in spaced) or not _equally_long(words, marks):
+            if words is marks or (words in spaced) != (marks in spaced):
+                continue
+            lengths = _lengths(words, marks)
+            equal = sum(x == y for x, y in lengths) / len(lengths) if lengths else 0.0
+            if equal < EQUAL and not _tagged_all_the_same(words, marks, lengths):
                 continue
             own, few = _items(words), _items(marks)
             if len(few) < 2 or len(few) > max(40, 0.5 * len(own)) or (marks.tagged < 0.5 and words.tagged > 0.9):
                 continue
             score = (
-                0.96
+                (0.96 if equal >= EQUAL else 0.93)
                 + (0.02 if marks.tagged > 0.9 or _spaced_tags(marks) else 0.0)
                 - 0.02 * len(few) / max(1, len(own))
                 + 0.005 * _ner_like(marks)
             )
-            common = ", ".join(str(tag) for tag, _ in few.most_common(4))
-            why = f"columns {words.name} and {marks.name} hold equally long lists: words and {len(few)} tags ({common})"
+            common = few_of([str(tag) for tag, _ in few.most_common(SHOWN + 1)])
+            how = "equally long lists" if equal >= EQUAL else f"lists, of unequal length in {1 - equal:.0%} of the rows"
+            why = f"columns {words.name} and {marks.name} hold {how}: words and {len(few)} tags ({common})"
             yield Candidate("tokens tags", {"tokens": words.name, "tags": marks.name}, score, [why])
+
+
+def few_of(names: Sequence[str]) -> str:
+    """The first names of a list, and a sign that there are more."""
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def _items(profile: Profile) -> Counter[Any]:
@@ -199,11 +213,19 @@ def _spaced_tags(profile: Profile) -> bool:
     return len(words) > 1 and words.get("O", 0) < words.total() and tagged > 0.95 * words.total()
 
 
-def _equally_long(a: Profile, b: Profile) -> bool:
-    lengths = [
-        (len(x), len(y)) for x, y in ((as_words(x), as_words(y)) for x, y in zip(a.cells, b.cells)) if x is not None and y is not None
-    ]
-    return bool(lengths) and sum(x == y for x, y in lengths) >= 0.9 * len(lengths) and sum(x for x, _ in lengths) > len(lengths)
+def _lengths(a: Profile, b: Profile) -> list[tuple[int, int]]:
+    """How many items two columns hold in each row that has both; [] where no row holds more than one."""
+    found = [(len(x), len(y)) for x, y in ((as_words(x), as_words(y)) for x, y in zip(a.cells, b.cells)) if x is not None and y is not None]
+    return found if sum(x for x, _ in found) > len(found) else []
+
+
+def _tagged_all_the_same(words: Profile, marks: Profile, lengths: Sequence[tuple[int, int]]) -> bool:
+    """Whether tags are meant although their number is not that of the words: lists of about the same length, one of them of
+    cells written as tags, or both called what they are."""
+    apart, total = sum(abs(x - y) for x, y in lengths), sum(x for x, _ in lengths)
+    called = sounds_like(words.name, "tokens") and sounds_like(marks.name, "tags") and marks.kind in ("strings", "numbers")
+    written = (marks.tagged > 0.9 or (marks.kind == "text" and _spaced_tags(marks))) and words.tagged < 0.5 and _ner_like(marks) > 0
+    return bool(lengths) and apart <= APART * total and bool(called or written)
 
 
 def _ner_like(profile: Profile) -> float:

@@ -141,3 +141,57 @@ def test_a_broken_line_is_named_with_row_and_reason(tmp_path: Path) -> None:
 )
 def test_real_sets(place: str, task: str) -> None:
     assert diagnose(data=SHARED / place).task == task
+
+
+# ---- words and tags of unequal number -----------------------------------------------------------------------------------
+NAMES = {"anna": "B-PER", "bert": "B-PER", "dora": "B-PER", "emil": "B-ORG", "paris": "B-LOC", "rome": "B-LOC", "near": "I-LOC"}
+PLAIN = "went to with and saw in on while the dog slept a of long cold day under some old green trees".split()
+
+
+def torn(layout: str, number: int = 24) -> list[dict[str, object]]:
+    """Rows of words and tags, three of four of them with one tag too few."""
+    draw = random.Random(3)
+    rows: list[dict[str, object]] = []
+    for i in range(number):
+        words = [draw.choice([*NAMES, *PLAIN]) for _ in range(draw.randint(5, 9))]
+        tags = [NAMES.get(word, "O") for word in words][: None if i % 4 == 0 else -1]
+        if layout == "spaced":
+            rows.append({"sentence": " ".join(words), "marks": " ".join(tags)})
+        elif layout == "ids":
+            rows.append({"tokens": words, "ner_tags": [sorted({"O", *NAMES.values()}).index(tag) for tag in tags]})
+        else:
+            rows.append({"a": words, "b": tags})
+    return rows
+
+
+@pytest.mark.parametrize(("layout", "columns"), [("lists", ("a", "b")), ("spaced", ("sentence", "marks")), ("ids", ("tokens", "ner_tags"))])
+def test_tags_and_words_of_unequal_number_are_still_tags_and_words(layout: str, columns: tuple[str, str]) -> None:
+    found = from_table(torn(layout))
+    assert (found.task, tuple(found.columns[role] for role in ("tokens", "tags"))) == ("token-classification", columns)
+    assert "of unequal length in 75% of the rows" in found.why[0]
+
+
+def test_lists_that_only_stand_beside_each_other_are_no_words_and_tags() -> None:
+    draw = random.Random(5)
+    rows = [{"words": draw.sample(PLAIN, 9), "tags": draw.sample(["red", "big", "new"], draw.randint(1, 2))} for _ in range(30)]
+    assert from_table(rows).task != "token-classification"
+
+
+def test_rows_with_too_few_tags_are_named_in_training(tmp_path: Path) -> None:
+    from oneloop.errors import DataError
+    from oneloop.prepare import prepare
+    from oneloop.recipe import load_recipe
+
+    path = tmp_path / "torn.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in torn("lists")))
+    with pytest.raises(DataError) as told:
+        prepare(load_recipe(train=str(path)), lambda text: None)
+    assert [problem.row for problem in told.value.problems] == [row for row in range(1, 25) if row % 4 != 1]
+    assert all(" words but " in problem.reason for problem in told.value.problems)
+
+
+def test_a_shortened_list_of_tags_says_that_there_are_more() -> None:
+    rows = [{"a": row["a"], "b": [NAMES.get(word, "O") for word in row["a"]]} for row in torn("lists")]  # type: ignore[attr-defined]
+    assert from_table(rows).why[0].endswith(", …)")
+    few = [{"a": row["a"], "b": ["O" if tag == "O" else "B-X" for tag in row["b"]]} for row in rows]
+    assert from_table(few).why[0].endswith(("(O, B-X)", "(B-X, O)"))
