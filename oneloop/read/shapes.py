@@ -113,26 +113,41 @@ def squad_articles(document: Any) -> bool:
 
 def _is_article(row: Any) -> bool:
     paragraphs = row.get("paragraphs") if isinstance(row, dict) else None
-    return isinstance(paragraphs, list) and all(isinstance(item, dict) and "qas" in item and "context" in item for item in paragraphs[:5])
+    if not isinstance(paragraphs, list):
+        return False
+    return not paragraphs or any(isinstance(item, dict) and "qas" in item and "context" in item for item in paragraphs[:LOOKED_AT])
 
 
 def _lay_article(row: Cells) -> Flat:
     """One row for each question: id, title, question, context, answers, is_impossible (SQuAD 1.1 and 2.0)."""
     for paragraph in row["paragraphs"]:
-        context = paragraph["context"]
-        for item in paragraph["qas"]:
-            yield _question(item, context, row.get("title", ""))
+        questions = paragraph.get("qas") if isinstance(paragraph, dict) else None
+        if not isinstance(questions, list):
+            yield Fault("a paragraph without questions", 'give it "qas": […], or remove it')
+            continue
+        for item in questions:
+            yield _question(item, paragraph.get("context"), row.get("title", ""))
 
 
-def _question(item: Cells, context: Any, title: Any) -> Cells | Fault:
-    if not isinstance(item, dict) or not isinstance(item.get("question"), str):
-        return Fault("a question without text", 'give it "question": "…"')
+def _question(item: Any, context: Any, title: Any) -> Cells | Fault:
+    """The row of one question, or everything that is wrong with it."""
+    if not isinstance(item, dict):
+        return Fault("is not a question", 'write {"id", "question", "answers"}')
     answers = item.get("answers")
+    listed = answers if isinstance(answers, list) else []
+    found = [answer for answer in listed if isinstance(answer, dict) and "text" in answer]
+    wrong = []
+    if not isinstance(item.get("question"), str):
+        wrong.append(("a question without text", 'give it "question": "…"'))
+    if not isinstance(context, str):
+        wrong.append(("its paragraph has no text", 'give the paragraph "context": "…"'))
     if answers is not None and not isinstance(answers, list):
-        return Fault("answers is not a list", "write a list of {text, answer_start}")
-    found = [answer for answer in answers or [] if isinstance(answer, dict) and "text" in answer]
-    if len(found) != len(answers or []):
-        return Fault(f"question {item.get('id')}: an answer without text", "write {text, answer_start}")
+        wrong.append(("answers is not a list", "write a list of {text, answer_start}"))
+    if len(found) != len(listed):
+        wrong.append((f"question {item.get('id')}: an answer without text", "write {text, answer_start}"))
+    if wrong:
+        reasons, remedies = zip(*wrong)
+        return Fault(", ".join(reasons), ", ".join(remedies))
     row = {"id": str(item.get("id", "")), "title": title, "question": item["question"], "context": context}
     if answers is not None:
         starts = [answer.get("answer_start") for answer in found]

@@ -121,3 +121,21 @@ def test_squad_questions_without_text_are_named(problems):
     del broken["data"][0]["paragraphs"][0]["qas"][1]["question"]
     (problem,) = problems("a.json", json.dumps(broken))
     assert problem.row == 2 and "question" in problem.reason
+
+
+def test_every_fault_of_a_squad_document_is_named_at_once(problems, write):
+    broken = json.loads(json.dumps(SQUAD))
+    good = broken["data"][0]["paragraphs"][0]
+    asked = good["qas"][0]
+    broken["data"][0]["paragraphs"] = [
+        {"qas": [asked, asked]},  # rows 1 and 2: no context
+        good,  # rows 3 and 4
+        {"context": good["context"]},  # row 5: no questions
+        {"context": good["context"], "qas": [{"id": "x", "answers": "China"}, "no question", asked]},  # rows 6 to 8
+    ]
+    found = problems("a.json", json.dumps(broken))
+    assert [problem.row for problem in found] == [1, 2, 5, 6, 7]
+    assert all("its paragraph has no text" in problem.reason for problem in found[:2])
+    assert "without text" in found[3].reason and "answers is not a list" in found[3].reason
+    table = read(write("b.json", json.dumps(broken)), max_bad=5)
+    assert [table.origin(i).row for i in range(len(table))] == [3, 4, 8]
