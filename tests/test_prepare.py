@@ -216,3 +216,29 @@ def test_D11_training_rows_without_text_are_left_out_and_named(tmp_path: Path) -
     parts = build(found, notes.append)
     assert any("left out of training: 1 (" in note and "row 41" in note for note in notes)
     assert len(parts.features) == len(found.rows["train"]) - 1
+
+
+def squad(ids: list[str]) -> str:
+    context = "Ada Lovelace wrote the first program in London in 1843 for the engine of Babbage."
+    qas = [
+        {"id": name, "question": f"Who wrote program number {i}?", "answers": [{"text": "Ada Lovelace", "answer_start": 0}]}
+        for i, name in enumerate(ids)
+    ]
+    return json.dumps({"version": "1.1", "data": [{"title": "Ada", "paragraphs": [{"context": context, "qas": qas}]}]})
+
+
+def test_question_ids_that_stand_twice_are_named_with_their_rows_and_train_all_the_same(tmp_path: Path) -> None:
+    found, notes = prepared(tmp_path, squad(["a", "b", "a", "c", "d", "e", "f", "b", "a", "a", "g", "h"]), "squad.json")
+    assert sum(map(len, found.rows.values())) == 12
+    (told,) = [note for note in notes if "an earlier row has too" in note]
+    assert told.startswith("4 rows have an id in 'id'") and "and 1 more" in told
+    assert all(f"squad.json rows {rows}" in told for rows in ("1 and 3", "2 and 8", "1 and 9"))
+    (told,) = [note for note in prepared(tmp_path, squad([*"abcdefghij", "c"]), "squad.json")[1] if "an earlier row" in note]
+    assert told.startswith("1 row has") and "squad.json rows 3 and 11)" in told
+    assert not [note for note in prepared(tmp_path, squad([*"abcdefghijk"]), "squad.json")[1] if "an earlier row" in note]
+
+
+def test_a_column_of_ids_that_hardly_tells_the_rows_apart_is_not_told_of(tmp_path: Path) -> None:
+    lines = [f"{i % 4},{line}" for i, line in enumerate(GOOD.splitlines())]
+    notes = prepared(tmp_path, "\n".join(["id,text,label", *lines]) + "\n", task="sequence-classification")[1]
+    assert not [note for note in notes if "an earlier row" in note]

@@ -31,10 +31,12 @@ def labelled_rows(
     row or cell that was left out or changed."""
     from oneloop.read.cells import labels
     from oneloop.read.clean import apply_clean
-    from oneloop.read.roles import to_rows
+    from oneloop.read.roles import to_rows, told_ids
     from oneloop.read.where import apply_where
 
     rows, problems = to_rows(table, task, columns, training=True)
+    for text in told_ids(table, columns):
+        note(f"{text} ({split})")
     without = sum(row.get(column.role) == [] for row in rows for column in task.columns if column.parse is labels)
     if without:
         note(f"{without} rows have no label: an empty cell says that none of the labels applies ({split})")

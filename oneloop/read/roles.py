@@ -7,7 +7,7 @@ Out: role rows {"id", "row", "file", role: canonical value…} and every problem
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from oneloop.errors import Problem, did_you_mean
@@ -19,6 +19,7 @@ from oneloop.tasks.base import Column, Row, Task
 IDS = ("id", "_id", "guid", "idx", "uid", "uuid", "index", "qid", "doc_id", "sent_id", "id_str", "pid", "row_id", "example_id")
 GROUPS = ("document", "doc", "document_id", "doc_id", "docid", "case_id", "caseid", "article_id", "file", "query_id", "title", "paper_id")
 MAX_PROBLEMS = 10_000
+SHOWN_IDS = 3  # repeated ids that a note spells out
 Mapped = Mapping[str, str | Sequence[str]]
 
 
@@ -243,6 +244,30 @@ def _kinds(table: Table, column: str) -> dict[str, int]:
     return found
 
 
-def repeated_ids(rows: Sequence[Row]) -> list[str]:
-    """Ids that more than one row has."""
-    return [name for name, count in Counter(row["id"] for row in rows).items() if count > 1]
+def repeated_ids(table: Table, used: Collection[str]) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+    """(column, [(a row, the first row with the same id)]) for every column that is called like an id, is not `used` for something
+    else and otherwise tells the rows apart, as ids of SQuAD always should. Rows are positions in the table."""
+    share = 0.0 if table.format == "squad" else 0.9
+    for column in [column for column in table.columns if column.lower() in IDS and column not in used]:
+        cells_of = table.column(column)
+        counts = Counter(str(value) for value in cells_of if isinstance(value, str | int) and str(value).strip())
+        if counts.total() * share <= len(counts) < counts.total():
+            first: dict[str, int] = {}
+            places = ((i, first.setdefault(str(value), i)) for i, value in enumerate(cells_of) if counts.get(str(value), 0) > 1)
+            yield column, [(i, j) for i, j in places if i != j]
+
+
+def told_ids(table: Table, columns: Mapped) -> list[str]:
+    """A sentence on each column in which rows share an id, with the first of these rows."""
+    used = {name for found in columns.values() for name in ([found] if isinstance(found, str) else found)}
+    said = []
+    for column, again in repeated_ids(table, used):
+        places = [(table.origin(j), table.origin(i)) for i, j in again[:SHOWN_IDS]]
+        shown = [
+            f"{one.file} rows {one.row} and {at.row}" if one.file == at.file else f"{one.file} row {one.row} and {at.file} row {at.row}"
+            for one, at in places
+        ]
+        more = f" and {len(again) - SHOWN_IDS} more" if len(again) > SHOWN_IDS else ""
+        count = "1 row has" if len(again) == 1 else f"{len(again)} rows have"
+        said.append(f"{count} an id in '{column}' that an earlier row has too ({', '.join(shown)}{more}); rows are called by their numbers")
+    return said

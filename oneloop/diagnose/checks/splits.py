@@ -29,7 +29,7 @@ from oneloop.diagnose.checks.finding import (
     shorten,
 )
 from oneloop.errors import did_you_mean
-from oneloop.read.roles import IDS
+from oneloop.read.roles import repeated_ids as shared_ids
 from oneloop.tasks.base import Row
 
 SPEAKS, WORDS = 4, 3  # words from which equal texts without a target, and equal tagged rows, are a leak: `Exit.` and `2 .` repeat
@@ -219,16 +219,7 @@ def repeated_ids(data: Data) -> Iterator[Finding]:
     """Ids given to more than one row of a split, in a column that is called so and otherwise tells the rows apart."""
     for name, table in data.tables.items():
         used = {column for column in data.mapped.values() if isinstance(column, str)}
-        for column in [column for column in table.columns if column.lower() in IDS and column not in used]:
-            values = [str(value) for value in table.column(column) if isinstance(value, str | int) and str(value).strip()]
-            counts = Counter(values)
-            if len(counts) == len(values) or len(counts) < 0.9 * len(values):
-                continue
-            first: dict[str, int] = {}
-            again = []
-            for i, value in enumerate(table.column(column)):
-                if counts.get(str(value), 0) > 1 and first.setdefault(str(value), i) != i:
-                    again.append((i, first[str(value)]))
+        for column, again in shared_ids(table, used):
             told = [f"{table[i][column]}: rows {table.origin(j).row} and {table.origin(i).row}" for i, j in again]
             message = f"{len(again):,} {name} rows have an id in {column} that an earlier row has too"
             finding = Finding("duplicate-ids", LOOK, one(message) if len(again) == 1 else message, "give every row an id of its own")
