@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 SHOWN = 20  # problems spelled out in a message; the rest is counted
+SHOWN_PLACES = 5  # rows that a note names
 
 
 class OneloopError(Exception):
@@ -125,6 +126,22 @@ def require(module: str, extra: str) -> ModuleType:
         if error.name is not None and error.name.split(".")[0] != module.split(".")[0]:
             raise
         raise MissingExtra(f"the package {module} is not installed", fix=f'pip install "oneloop[{extra}]"') from error
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """`1 row` or `3 rows`; several: the plural where it is not made with an s."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def first_rows(places: Iterable[tuple[str, int | None]], what: str = "row") -> str:
+    """`mail.csv rows 3, 7, b.csv row 1 and 4 more` for (file, row) pairs, each named once and the first few spelled out. what: the
+    word for a number. Empty where no number is known."""
+    found = [(file, number) for file, number in dict.fromkeys(places) if number is not None]
+    files: dict[str, list[str]] = {}
+    for file, number in found[:SHOWN_PLACES]:
+        files.setdefault(file, []).append(str(number))
+    named = ", ".join(f"{file} {what}{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}".strip() for file, numbers in files.items())
+    return named + (f" and {len(found) - SHOWN_PLACES:,} more" if len(found) > SHOWN_PLACES else "")
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

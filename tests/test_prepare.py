@@ -242,3 +242,13 @@ def test_a_column_of_ids_that_hardly_tells_the_rows_apart_is_not_told_of(tmp_pat
     lines = [f"{i % 4},{line}" for i, line in enumerate(GOOD.splitlines())]
     notes = prepared(tmp_path, "\n".join(["id,text,label", *lines]) + "\n", task="sequence-classification")[1]
     assert not [note for note in notes if "an earlier row" in note]
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "1 span overlaps a longer one and is"), (2, "2 spans overlap a longer one and are")])
+def test_spans_that_overlap_are_counted_and_their_rows_named(tmp_path: Path, count: int, told: str) -> None:
+    rows = [{"text": f"Ada Lovelace met number {i}", "spans": [{"start": 0, "end": 12, "label": "PER"}]} for i in range(20)]
+    for row in rows[4 : 4 + count]:
+        row["spans"] += [{"start": 4, "end": 12, "label": "PER"}]  # type: ignore[operator]
+    notes = prepared(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "data.jsonl")[1]
+    (said,) = [note for note in notes if "longer one" in note]
+    assert said.startswith(told) and f"data.jsonl {'row 5' if count == 1 else 'rows 5, 6'})" in said

@@ -23,7 +23,7 @@ from oneloop.encode.spans import (
     tag_words,
     without_overlaps,
 )
-from oneloop.errors import DataError, Problem
+from oneloop.errors import DataError, Problem, counted, first_rows
 from oneloop.measure.entities import INSIDE, LAST, SINGLE, has_entities, parse, scheme_of
 from oneloop.read.schemes import invalid_transitions
 from oneloop.tasks.base import Row
@@ -128,19 +128,24 @@ def prepared(rows: Sequence[Row]) -> tuple[list[Row], list[str], list[Problem]]:
         notes.append(f"tags are written as {scheme}: the same entities are learned and scored as IOB2")
     elif scheme == "IOB2":
         notes += odd_tags(rows)
-    moved = dropped = 0
+    moved: list[tuple[str, int | None]] = []
+    dropped: list[tuple[str, int | None]] = []
     found = []
     for row in rows:
         if row.get("spans") and "text" in row:
             kept, over = without_overlaps(row["text"], row["spans"])
-            dropped += len(over)
-            moved += sum(span not in row["spans"] for span in kept)
+            place = (str(row.get("file", "")), row.get("row"))
+            dropped += [place] * len(over)
+            moved += [place] * sum(span not in row["spans"] for span in kept)
             row = row | {"spans": kept}
         found.append(row)
     if dropped:
-        notes.append(f"{dropped} spans overlap a longer one and are left out: a word has one tag")
+        verbs = "overlaps a longer one and is" if len(dropped) == 1 else "overlap a longer one and are"
+        notes.append(f"{counted(len(dropped), 'span')} {verbs} left out: a word has one tag ({first_rows(dropped)})")
     if moved:
-        notes.append(f"{moved} spans now start and end at whole characters, without white space at their edges")
+        verbs, whose = ("starts and ends", "its") if len(moved) == 1 else ("start and end", "their")
+        rows_of = first_rows(moved)
+        notes.append(f"{counted(len(moved), 'span')} now {verbs} at whole characters, without white space at {whose} edges ({rows_of})")
     return found, notes, problems
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oneloop.encode.spans import whole_characters
-from oneloop.errors import Problem
+from oneloop.errors import Problem, counted, first_rows
 from oneloop.read.offsets import UNITS, converter
 from oneloop.tasks.base import Row
 
@@ -58,28 +58,30 @@ def repair_answers(rows: Sequence[Row]) -> tuple[list[Row], list[str], list[Prob
     """
     contexts: dict[str, Context] = {}
     unit = find_unit(rows, contexts)
-    counts: Counter[str] = Counter()
+    done: dict[str, list[tuple[str, int | None]]] = {}
     kept: list[Row] = []
     problems: list[Problem] = []
     for row in rows:
         if not row.get("answers"):
             kept.append(row)
             continue
-        context = _context(row["context"], contexts)
+        context, at = _context(row["context"], contexts), (str(row.get("file", "")), row.get("row"))
         good, bad = [], []
         for answer in row["answers"]:
             place, how = find_answer(answer["text"], answer.get("start"), context, unit)
-            counts[how] += place is not None and how != ""
+            if place is not None and how:
+                done.setdefault(how, []).append(at)
             if place is None:
                 bad.append((how, answer))
             else:
                 good.append({"text": row["context"][place[0] : place[1]], "start": place[0]})
         if good:
-            counts["left out"] += len(bad)
+            if bad:
+                done.setdefault("left out", []).extend([at] * len(bad))
             kept.append(row if good == row["answers"] else row | {"answers": good})
         else:
             problems.append(_problem(row, *bad[0]))
-    return kept, _notes(counts), problems
+    return kept, _notes(done), problems
 
 
 def find_unit(rows: Sequence[Row], contexts: dict[str, Context] | None = None) -> str:
@@ -204,21 +206,51 @@ def _folded_places(words: str, context: Context) -> list[tuple[int, int]]:
     return places
 
 
+# what was done to answers: (one, several), each to follow their number
 NOTES = {
-    "UTF-16 units": "{n} answers had their start counted in UTF-16 units (JavaScript, Java, C#): converted to characters",
-    "bytes of UTF-8": "{n} answers had their start counted in bytes of UTF-8: converted to characters",
-    PLAIN: "{n} answers had their start counted in characters, unlike the others: kept",
-    "moved": "{n} answers stood one or two characters beside their start: moved",
-    "folded": "{n} answers are written in another Unicode form or spacing than their context: matched, and taken as the context has them",
-    "widened": "{n} answers ended inside a visible character (a letter without its accent): widened to the whole character",
-    "searched": "{n} answers without a start: found in their context, where each occurs once",
-    "several": "{n} answers without a start occur several times in their context: the first place is taken",
-    "left out": "{n} answers that do not stand in their context were left out; their rows have others",
+    "UTF-16 units": (
+        "answer had its start counted in UTF-16 units (JavaScript, Java, C#): converted to characters",
+        "answers had their start counted in UTF-16 units (JavaScript, Java, C#): converted to characters",
+    ),
+    "bytes of UTF-8": (
+        "answer had its start counted in bytes of UTF-8: converted to characters",
+        "answers had their start counted in bytes of UTF-8: converted to characters",
+    ),
+    PLAIN: (
+        "answer had its start counted in characters, unlike the others: kept",
+        "answers had their start counted in characters, unlike the others: kept",
+    ),
+    "moved": (
+        "answer stood one or two characters beside its start: moved",
+        "answers stood one or two characters beside their start: moved",
+    ),
+    "folded": (
+        "answer is written in another Unicode form or spacing than its context: matched, and taken as the context has it",
+        "answers are written in another Unicode form or spacing than their context: matched, and taken as the context has them",
+    ),
+    "widened": (
+        "answer ended inside a visible character (a letter without its accent): widened to the whole character",
+        "answers ended inside a visible character (a letter without its accent): widened to the whole character",
+    ),
+    "searched": (
+        "answer without a start: found in its context, where it occurs once",
+        "answers without a start: found in their context, where each occurs once",
+    ),
+    "several": (
+        "answer without a start occurs several times in its context: the first place is taken",
+        "answers without a start occur several times in their context: the first place is taken",
+    ),
+    "left out": (
+        "answer that does not stand in its context was left out; its row has others",
+        "answers that do not stand in their context were left out; their rows have others",
+    ),
 }
 
 
-def _notes(counts: Counter[str]) -> list[str]:
-    return [text.format(n=counts[how]).replace("1 answers", "1 answer", counts[how] == 1) for how, text in NOTES.items() if counts[how]]
+def _notes(done: dict[str, list[tuple[str, int | None]]]) -> list[str]:
+    """A sentence for everything that was done, with the first of its rows."""
+    found = [(counted(len(done[how]), *texts), first_rows(done[how])) for how, texts in NOTES.items() if how in done]
+    return [f"{text} ({at})" if at else text for text, at in found]
 
 
 def _problem(row: Row, how: str, answer: dict[str, Any]) -> Problem:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TextIO
 
-from oneloop.errors import Problem
+from oneloop.errors import Problem, counted, first_rows
 from oneloop.read.decoding import Found, text_stream
 from oneloop.read.dialect import Dialect, literal_quotes, sniff
 from oneloop.read.sources import Part
@@ -98,7 +98,8 @@ def _notes(name: str, dialect: Dialect, parser: _Parser) -> list[str]:
     if not dialect.quoted:
         notes.append(f"{name}: quotation marks belong to the text")
     if parser.blank:
-        notes.append(f"{name}: {parser.blank} blank lines skipped")
+        at = first_rows((("", line) for line in parser.blank), "line")
+        notes.append(f"{name}: {counted(len(parser.blank), 'blank line')} skipped ({at})")
     return notes
 
 
@@ -133,7 +134,8 @@ class _Parser:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.numbers, self.lines = array("q"), array("q")
-        self.row = self.blank = self.restarts = 0
+        self.blank = array("q")  # the lines that were blank
+        self.row = self.restarts = 0
         self.columns: list[str] = []
 
     def rows(self, max_rows: int | None) -> list[list[str]]:
@@ -200,7 +202,7 @@ class _Parser:
             if record and (len(record) > 1 or record[0].strip()):
                 yield line, record
             else:
-                self.blank += 1
+                self.blank.append(line)
 
     def _broken(self, line: int, error: str) -> bool:
         """Describe a record that cannot be parsed and go back to its second line; False to stop reading."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from oneloop.errors import Problem
+from oneloop.errors import Problem, counted, first_rows
 from oneloop.read.table import Table
 from oneloop.tasks.base import Row, Task
 
@@ -37,9 +37,11 @@ def labelled_rows(
     rows, problems = to_rows(table, task, columns, training=True)
     for text in told_ids(table, columns):
         note(f"{text} ({split})")
-    without = sum(row.get(column.role) == [] for row in rows for column in task.columns if column.parse is labels)
+    several = [column.role for column in task.columns if column.parse is labels]
+    without = [(row["file"], row["row"]) for row in rows for role in several if row.get(role) == []]
     if without:
-        note(f"{without} rows have no label: an empty cell says that none of the labels applies ({split})")
+        verb, at = "has" if len(without) == 1 else "have", first_rows(without)
+        note(f"{counted(len(without), 'row')} {verb} no label: an empty cell says that none of the labels applies ({split}: {at})")
     if where:
         before = len(rows)
         rows = apply_where(rows, where, table)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import PurePosixPath
 
-from oneloop.errors import DataError, Problem
+from oneloop.errors import DataError, Problem, counted, first_rows
 from oneloop.read.decoding import Found, find_encoding, text_stream
 from oneloop.read.sources import Part
 from oneloop.read.table import ColumnRows, Table
@@ -21,7 +21,7 @@ def read_lines(part: Part, found: Found, *, max_rows: int | None = None) -> Tabl
     """One row for each line that holds more than white space; the text of a line is kept without its end."""
     texts: list[str] = []
     lines = array("q")
-    blank = 0
+    blank = array("q")
     for number, line in enumerate(text_stream(part.open(), found), 1):
         if max_rows is not None and len(texts) >= max_rows:
             break
@@ -30,9 +30,12 @@ def read_lines(part: Part, found: Found, *, max_rows: int | None = None) -> Tabl
             texts.append(line)
             lines.append(number)
         else:
-            blank += 1
+            blank.append(number)
     table = Table(ColumnRows(["text"], [texts]), ["text"], file=part.name, format="txt", lines=lines)
-    table.notes = list(found.notes) + ([f"{part.name}: {blank} blank lines skipped"] if blank else [])
+    table.notes = list(found.notes)
+    if blank:
+        at = first_rows((("", number) for number in blank), "line")
+        table.notes.append(f"{part.name}: {counted(len(blank), 'blank line')} skipped ({at})")
     if not texts:
         table.problems.append(Problem("holds no text", "write at least one line", file=part.name))
     return table
@@ -61,13 +64,13 @@ def read_parallel(
     streams = [text_stream(part.open(), find_encoding(part.open(), part.name, encoding)) for part in (source, target)]
     pairs: tuple[list[str], list[str]] = ([], [])
     lines = array("q")
-    count, blank = [0, 0], 0
+    count, blank = [0, 0], array("q")
     for number, both in enumerate(zip_longest(*streams), 1):
         for side, line in enumerate(both):
             count[side] += line is not None
         one, other = ((line or "").rstrip("\r\n") for line in both)
         if not one.strip() and not other.strip():
-            blank += 1
+            blank.append(number)
         elif max_rows is None or len(lines) < max_rows:
             pairs[0].append(one)
             pairs[1].append(other)
@@ -83,5 +86,6 @@ def read_parallel(
     source.close()
     target.close()
     if blank:
-        table.notes.append(f"{blank} pairs of blank lines skipped")
+        pairs_of = counted(len(blank), "pair of blank lines", "pairs of blank lines")
+        table.notes.append(f"{pairs_of} skipped ({first_rows((('', number) for number in blank), 'line')})")
     return table

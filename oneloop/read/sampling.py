@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 
 from oneloop.errors import DataError
@@ -21,6 +22,7 @@ from oneloop.read.table import Table, joined
 SMALL = 4 << 20  # bytes: smaller files are read whole
 HEAD = 1 << 20
 PLACES, PLACE = 8, 32 << 10  # further places looked at, bytes of each
+BLANK = re.compile(r": ([\d,]+) blank lines? skipped")  # in a reader's note
 BY_LINE = ("csv", "tsv", "jsonl", "txt")
 
 
@@ -107,7 +109,8 @@ def _ends(part: Part, format: str, rows: int, options: Options, places: bool) ->
 
 
 def _blank(table: Table) -> int:
-    return sum(int(note.split(": ")[1].split()[0]) for note in table.notes if note.endswith("blank lines skipped"))
+    found = [BLANK.search(note) for note in table.notes]
+    return sum(int(match[1].replace(",", "")) for match in found if match)
 
 
 def _head(part: Part, wide: bool) -> bytes:

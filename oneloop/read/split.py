@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from oneloop import keyed
-from oneloop.errors import DataError
+from oneloop.errors import DataError, counted, first_rows
 from oneloop.tasks.base import Column, Row
 
 SHARES = (0.8, 0.1, 0.1)  # training, validation, test
@@ -192,7 +191,10 @@ def _groups(rows: Sequence[Row], seed: int, text_of: LabelOf, notes: list[str]) 
         found = _joined(rows, texts, [None] * len(rows))
     repeats = len(rows) - len(set(texts))
     if repeats:
-        notes.append(f"{repeats} rows repeat the text of another; they are on the same side as it")
+        first = {text: i for i, text in reversed(list(enumerate(texts)))}
+        again = [(str(rows[i].get("file", "")), rows[i].get("row")) for i, text in enumerate(texts) if first[text] != i]
+        verb, side = ("repeats", "it is") if repeats == 1 else ("repeat", "they are")
+        notes.append(f"{counted(repeats, 'row')} {verb} the text of another; {side} on the same side as it ({first_rows(again)})")
     groups = []
     for members in found:
         name = min(texts[i] for i in members)
@@ -242,8 +244,11 @@ def _label(groups: list[Group], rows: Sequence[Row], label_of: LabelOf | None, n
         for group in groups:
             group.label = ""
     elif single:
-        shown = ", ".join(sorted(single)[:5]) + (", …" if len(single) > 5 else "")
-        notes.append(f"{len(single)} labels have one example (or one group of repeats); it stays in train: {shown}")
+        at = {group.label: rows[group.rows[0]] for group in groups if group.label in single}
+        named = [f"{label} ({first_rows([(str(at[label].get('file', '')), at[label].get('row'))])})" for label in sorted(single)[:5]]
+        shown = ", ".join(named) + (", …" if len(single) > 5 else "")
+        verb = "has" if len(single) == 1 else "have"
+        notes.append(f"{counted(len(single), 'label')} {verb} one example (or one group of repeats); it stays in train: {shown}")
 
 
 def _assign(groups: list[Group], wanted: dict[str, float], notes: list[str]) -> list[str]:
@@ -316,26 +321,3 @@ def _fill(groups: list[Group], target: dict[str, int]) -> list[str]:
         if not taken and len(free) > 1:
             sides[min(free, key=lambda i: (groups[i].size, groups[i].place))] = split
     return sides
-
-
-def write_assignment(splits: dict[str, list[Row]], path: Path) -> None:
-    """One JSON line per row: its id, row, file and split."""
-    with path.open("w", encoding="utf-8") as file:
-        for line in assignment_lines(splits):
-            file.write(line)
-
-
-def assignment_lines(splits: dict[str, list[Row]]) -> Iterable[str]:
-    """The lines of `write_assignment`, for callers that commit files themselves."""
-    for split, rows in splits.items():
-        for row in rows:
-            yield json.dumps({"id": row["id"], "row": row["row"], "file": row["file"], "split": split}, ensure_ascii=False) + "\n"
-
-
-def read_assignment(path: Path) -> dict[tuple[str, int], str]:
-    """(file, row) -> split, as `write_assignment` wrote it."""
-    found = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        item = json.loads(line)
-        found[item["file"], item["row"]] = item["split"]
-    return found

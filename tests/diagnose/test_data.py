@@ -145,7 +145,7 @@ def test_real_sets(place: str, task: str) -> None:
 
 # ---- words and tags of unequal number -----------------------------------------------------------------------------------
 NAMES = {"anna": "B-PER", "bert": "B-PER", "dora": "B-PER", "emil": "B-ORG", "paris": "B-LOC", "rome": "B-LOC", "near": "I-LOC"}
-PLAIN = "went to with and saw in on while the dog slept a of long cold day under some old green trees".split()
+PLAIN = ["went", "to", "with", "and", "saw", "in", "on", "while", "the", "dog", "slept", "long", "cold", "day", "under", "green", "trees"]
 
 
 def torn(layout: str, number: int = 24) -> list[dict[str, object]]:

@@ -75,7 +75,7 @@ def test_all_problems_of_all_rows_are_reported_at_once() -> None:
 def test_a_bad_answer_beside_a_good_one_is_left_out_and_counted() -> None:
     rows, notes, problems = repair_answers([row(EMOJI, ("pears", 3), ("Ana", EMOJI.index("Ana")), ("", 0))])
     assert rows[0]["answers"] == [{"text": "Ana", "start": EMOJI.index("Ana")}]
-    assert notes == ["2 answers that do not stand in their context were left out; their rows have others"]
+    assert notes == ["2 answers that do not stand in their context were left out; their rows have others (q.json row 1)"]
     assert problems == []
 
 
@@ -149,7 +149,7 @@ def test_answers_without_a_start_are_searched_and_repeats_counted() -> None:
     context = "red and green and red again"
     assert only(context, "green", None) == (
         {"text": "green", "start": 8},
-        ["1 answer without a start: found in their context, where each occurs once"],
+        ["1 answer without a start: found in its context, where it occurs once (q.json row 1)"],
         [],
     )
     answer, notes, _ = only(context, " red ", None)
@@ -180,3 +180,13 @@ def test_fold_is_the_same_for_every_form(text: str) -> None:
     folded, origins = fold(text)
     assert len(folded) == len(origins)
     assert all(0 <= origin < len(text) for origin in origins)
+
+
+def test_notes_speak_of_one_as_of_one_and_name_the_first_rows():
+    context = "Ana wrote it in Rome, and Ana left Rome."
+    rows = [row(context, ("Ana", None)) | {"file": "a.json", "row": 7}]
+    (note,) = repair_answers(rows)[1]
+    assert note == "1 answer without a start occurs several times in its context: the first place is taken (a.json row 7)"
+    rows.append(row(context, ("Rome", None)) | {"file": "b.json", "row": 2})
+    assert repair_answers(rows)[1][0].startswith("2 answers without a start occur several times in their context")
+    assert repair_answers(rows)[1][0].endswith("(a.json row 7, b.json row 2)")

@@ -202,3 +202,12 @@ def test_missing_files_suggest_a_neighbour(write):
     path = write("reviews.csv", TEXT)
     with pytest.raises(DataError, match=r"did you mean 'reviews\.csv'"):
         read(path.with_name("review.csv"))
+
+
+def test_blank_lines_are_counted_and_the_first_of_them_named(write):
+    (note,) = [note for note in read(write("a.csv", "text,label\na,x\n\nb,y\n")).notes if "blank" in note]
+    assert note.endswith("a.csv: 1 blank line skipped (line 3)")
+    (note,) = [note for note in read(write("b.csv", "text,label\na,x\n" + "\n" * 7 + "b,y\n")).notes if "blank" in note]
+    assert note.endswith("b.csv: 7 blank lines skipped (lines 3, 4, 5, 6, 7 and 2 more)")
+    (note,) = [note for note in read(write("c.txt", "one line of text\n\nanother line of text\n")).notes if "blank" in note]
+    assert note.endswith("c.txt: 1 blank line skipped (line 2)")

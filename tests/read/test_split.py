@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from oneloop.errors import DataError
-from oneloop.read.split import assignment_lines, fold, make_splits, read_assignment, write_assignment
+from oneloop.read.split import fold, make_splits
 
 
 def rows(count, labels="ab", **more):
@@ -131,12 +131,17 @@ def test_other_shares():
     assert sizes(make_splits({"train": rows(200)}, seed=1, shares=(0.9, 0.1, 0))[0]) == {"train": 180, "validation": 20}
 
 
-def test_the_assignment_can_be_written_and_read(tmp_path):
-    splits, _ = make_splits({"train": rows(30)}, seed=1)
-    write_assignment(splits, tmp_path / "splits.jsonl")
-    found = read_assignment(tmp_path / "splits.jsonl")
-    assert all(found["f", row["row"]] == name for name, members in splits.items() for row in members)
-    assert len(list(assignment_lines(splits))) == 30
+def test_repeats_and_labels_with_one_example_are_named_by_row():
+    found = rows(40)
+    found[7]["text"] = found[3]["text"]
+    found[9]["label"] = "rare"
+    notes = make_splits({"train": found}, seed=1, label_of=label)[1].notes
+    assert "1 row repeats the text of another; it is on the same side as it (f row 7)" in notes
+    assert "1 label has one example (or one group of repeats); it stays in train: rare (f row 9)" in notes
+    found[11]["text"], found[12]["label"] = found[2]["text"], "odd"
+    notes = make_splits({"train": found}, seed=1, label_of=label)[1].notes
+    assert "2 rows repeat the text of another; they are on the same side as it (f rows 7, 11)" in notes
+    assert "2 labels have one example (or one group of repeats); it stays in train: odd (f row 12), rare (f row 9)" in notes
 
 
 def test_folding():
