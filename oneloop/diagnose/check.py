@@ -344,6 +344,10 @@ def _is_bare(task: Task) -> bool:
 def _unlabelled(data: Data, path: Any, bare: bool) -> Finding:
     """That there are no labels, and what can be done without; bare text may be meant for a language model."""
     rows = data.all_rows
+    if "question" in data.roles and not bare:
+        message = "no question has an answer in this file: there is nothing to learn from yet"
+        remedy = "mark the answer of some hundred questions in their contexts; a model trained on other questions can predict these"
+        return about("no-labels-in-file", BLOCKS, rows, len(rows), message, remedy)
     remedy = (
         "without labels: (1) zero-shot: describe each class in a sentence and let `oneloop search` match texts to them; (2) search: "
         f"`oneloop index {path}`; (3) label a few: `oneloop check {path} --label-sheet 200` writes the most telling rows to fill in"

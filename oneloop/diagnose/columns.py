@@ -34,12 +34,14 @@ def candidates(found: Sequence[Profile]) -> list[Candidate]:
 
 
 def declared(rows: Any) -> list[Candidate]:
-    """What a file says of its own columns: a text in two languages under `translation`."""
-    if not any(name.startswith("translation.") for name in getattr(rows, "aliases", {})):
-        return []
-    return [
-        Candidate("source target", {"source": "source", "target": "target"}, 1.0, ["column translation holds each row in two languages"])
-    ]
+    """What a file says of its own columns: a text in two languages under `translation`; SQuAD's nesting, its answers kept back."""
+    if any(name.startswith("translation.") for name in getattr(rows, "aliases", {})):
+        columns, why = {"source": "source", "target": "target"}, "column translation holds each row in two languages"
+        return [Candidate("source target", columns, 1.0, [why])]
+    if getattr(rows, "format", "") == "squad" and "answers" not in columns_of(rows):
+        columns, why = {"question": "question", "context": "context"}, "paragraphs with their questions, as in SQuAD, without any answer"
+        return [Candidate("question context answers", columns, 1.0, [why])]
+    return []
 
 
 def fits(candidate: Candidate, task: type[Task]) -> bool:

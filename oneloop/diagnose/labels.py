@@ -5,15 +5,19 @@ In: the Profiles of a table. Out: Candidates for "text label", "text labels" and
 
 from __future__ import annotations
 
+import math
 import re
+import statistics
 from collections.abc import Iterator, Sequence
 
 from oneloop.diagnose.language import CODES
 from oneloop.diagnose.names import SPLITS, sounds_like
-from oneloop.diagnose.profile import Profile
+from oneloop.diagnose.profile import Profile, kind_of, number
 from oneloop.diagnose.relations import Relation, foretells
 from oneloop.diagnose.shapes import Candidate
 
+HANDFUL = 20  # rows in which every one of dozens of classes may be another
+ENOUGH = 40  # rows from which what the text foretells tells a target from what only stands beside the text
 SEPARATORS = ("|", ";", ",", "/")  # as `oneloop.read.separators` tries them
 
 
@@ -101,6 +105,7 @@ def _single(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: S
         told = foretells(words, column.cells) if len(able) > 1 or _beside(column) else 0.3
         texty = 0.03 if column.kind == "text" and not column.codes else 0.0
         score = 0.72 + 0.12 * told + texty + 0.12 * sounds_like(column.name, "label") + 0.002 * rest.index(column)
+        score -= 0.1 * (_beside(column) and len(column.values) >= ENOUGH and told < _by_chance(text))
         score -= 0.3 * (1 - min(1.0, 2 * told)) * _beside(column) + 0.08 * (not column.few) + 0.1 * (text.code > 0.5)
         values = sorted({text.strip() for text in column.texts})
         why = (
@@ -110,8 +115,13 @@ def _single(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: S
 
 
 def _many_classes(profile: Profile) -> bool:
-    """Short values of which most occur once in a small sample, as with dozens of classes: one word each, or called a label."""
-    if profile.kind != "text" or profile.codes or profile.dates or profile.links or profile.distinct < 2 or profile.variety > 0.97:
+    """Short values of which most occur once in a small sample, as with dozens of classes: one word each, or called a label.
+    In a handful of rows all may differ."""
+    if profile.kind != "text" or profile.codes or profile.dates or profile.links or profile.distinct < 2:
+        return False
+    if len(profile.values) <= HANDFUL:
+        return not profile.identifies and profile.words <= (4 if sounds_like(profile.name, "label") else 1.2)
+    if profile.variety > 0.97:
         return False
     return (profile.words <= 1.2 and profile.variety <= 0.9) or (sounds_like(profile.name, "label") > 0 and profile.words <= 4)
 
@@ -134,7 +144,7 @@ def _graded(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: S
         called = sounds_like(column.name, "score")
         counts = column.whole and not _bounded(column) and not called
         score = 0.70 + (0.05 if not column.whole else 0.0) + 0.12 * called + 0.03 * _bounded(column) - 0.28 * counts
-        score -= 0.3 * _beside(column) * (not called)
+        score -= 0.36 * (_beside(column) or _unrelated(column, text, pair)) * (not called)
         low, high = min(column.numbers), max(column.numbers)
         yield Candidate(
             "text score",
@@ -142,6 +152,20 @@ def _graded(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: S
             score,
             [f"column {column.name} gives each text a number from {low:g} to {high:g}"],
         )
+
+
+def _unrelated(column: Profile, text: Profile, pair: Profile | None) -> bool:
+    """Whether a number on no scale people use (a price, a size) has nothing to do with the words of the text."""
+    if pair is not None or _bounded(column) or len(column.values) < ENOUGH:
+        return False
+    middle = statistics.median(column.numbers)
+    high = [None if kind_of(cell) != "number" else number(cell) > middle for cell in column.cells[: len(text.word_sets)]]
+    return foretells(text.word_sets, high) < _by_chance(text)
+
+
+def _by_chance(text: Profile) -> float:
+    """What `foretells` gives for a column that has nothing to do with the text: two standard errors of a share, on its scale."""
+    return 2 / math.sqrt(max(1, len(text.word_sets)))
 
 
 def _bounded(column: Profile) -> bool:

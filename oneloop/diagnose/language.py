@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -33,6 +34,7 @@ SCRIPTS = {  # first word of the Unicode name of a letter: the language it most 
 }  # fmt: skip
 UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"}
 KINDS = 4  # different function words a column must show before its language is named
+LATIN = re.compile("[A-Za-z]")
 LETTERS = 4000  # letters looked at for the script of a column
 CODES = (
     frozenset(FUNCTION_WORDS)
@@ -41,15 +43,20 @@ CODES = (
 )
 
 
+@cache
+def _script_of(char: str) -> str:
+    """The first word of a letter's Unicode name, "" for what is no letter."""
+    if not char.isalpha():
+        return ""
+    return "LATIN" if char.isascii() else unicodedata.name(char, "?").split()[0].split("-")[0]
+
+
 def script(text: str) -> str:
     """The Unicode script most letters of `text` belong to (LATIN, CYRILLIC, CJK, …), "" without letters."""
-    counts: Counter[str] = Counter()
-    for letter in text[:LETTERS]:
-        if letter.isascii():
-            if letter.isalpha():
-                counts["LATIN"] += 1
-        elif letter.isalpha():
-            counts[unicodedata.name(letter, "?").split()[0].split("-")[0]] += 1
+    part = text[:LETTERS]
+    if part.isascii():
+        return "LATIN" if LATIN.search(part) else ""
+    counts = Counter(filter(None, map(_script_of, part)))
     if counts["HIRAGANA"] + counts["KATAKANA"] > 0.1 * counts.total():
         return "HIRAGANA"
     return counts.most_common(1)[0][0] if counts else ""

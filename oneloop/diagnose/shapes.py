@@ -41,7 +41,7 @@ class Candidate:
 
 def nested(profiles: Sequence[Profile]) -> Iterator[Candidate]:
     """Candidates decided by cells that hold lists or objects."""
-    for finder in (messages, translations, spans, tags, answers, word_rows):
+    for finder in (messages, translations, spans, tags, answers, unanswered, word_rows):
         yield from (candidate.named() for candidate in finder(profiles))
 
 
@@ -270,6 +270,19 @@ def answers(profiles: Sequence[Profile]) -> Iterator[Candidate]:
                 )
 
 
+def unanswered(profiles: Sequence[Profile]) -> Iterator[Candidate]:
+    """A question, a passage, and a column called for answers that holds none in any row: an error that the task itself names."""
+    empty = [p for p in profiles if not any(answer_texts(value) for value in p.values) and sounds_like(p.name, "answer")]
+    prose = [p for p in profiles if p.kind == "text" and p.words >= 1.8]
+    for answer in empty[:1]:
+        for question in [p for p in prose if p.asks > 0.3]:
+            longer = [p for p in prose if p is not question and p.asks < 0.3 and p.median_words > question.median_words]
+            for context in sorted(longer, key=lambda p: -p.median_words)[:1]:
+                columns = {"question": question.name, "context": context.name, "answers": answer.name}
+                why = f"column {question.name} asks about column {context.name}, and column {answer.name} has no answer in any row"
+                yield Candidate("question context answers", columns, 0.93, [why])
+
+
 def answer_texts(value: Any) -> list[str] | None:
     """The answers of a cell in any usual spelling; [] for none; None if it holds no answers."""
     if isinstance(value, str | int | float):
@@ -294,7 +307,14 @@ def _answers_inside(answer: Profile, context: Profile) -> float:
         if found and isinstance(passage, str):
             checked += 1
             inside += all(text.strip() in passage and len(text) < 0.7 * len(passage) for text in found if text)
-    return inside / checked if checked >= min(3, len(context.cells)) else 0.0
+    enough = 1 if answer.kind in ("object", "objects") and _placed(answer) else 3
+    return inside / checked if checked >= min(enough, len(context.cells)) else 0.0
+
+
+def _placed(answer: Profile) -> bool:
+    """Whether the cells hold a text and where it starts, by their keys."""
+    keys = set(_keys(answer))
+    return "text" in keys and any("start" in key for key in keys)
 
 
 def _starts(numbers: Profile, answer: Profile, context: Profile) -> bool:

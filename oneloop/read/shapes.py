@@ -1,4 +1,4 @@
-"""Nested JSON whose shape says what it is, laid flat: SQuAD, Label Studio, doccano, spaCy, Prodigy, Argilla, translations.
+"""Nested JSON whose shape says what it is, laid flat: SQuAD, Label Studio, doccano, spaCy, Prodigy, Argilla, translations, objects.
 
 In:  a Table of JSON rows (and the document they were found in)
 Out: a Table with role columns: text and spans, question and context and answers, source and target
@@ -20,6 +20,8 @@ from oneloop.read.table import Cells, Table
 
 LOOKED_AT = 50  # rows that show a shape
 AGREE = 0.6  # of them that must have it; the others are then problems
+DEEPEST = 3  # objects opened one inside the other
+WRAPPED = "objects"
 Flat = Iterator[Cells | Fault]
 
 
@@ -54,7 +56,7 @@ def _laid(table: Table, name: str, lay: Callable[[Cells], Flat]) -> Table:
     numbers, lines = array("q"), array("q")
     problems: list[Problem] = []
     count = 0
-    single = name in exports.ONE_EACH
+    single = name in exports.ONE_EACH or name == WRAPPED
     if name == "translation":
         lay = _lay_pair(_languages(table))
     for index, row in enumerate(table.rows):
@@ -77,6 +79,9 @@ def _laid(table: Table, name: str, lay: Callable[[Cells], Flat]) -> Table:
         flat.format = table.format
         for language, role in zip(_languages(table), ("source", "target")):
             flat.aliases |= {language: role, f"translation.{language}": role}
+    if name == WRAPPED:
+        flat.notes.append(f"{table.file}: objects were laid out as columns: {', '.join(columns[:12])}")
+        flat.format = table.format
     if name in ("spans", "doccano"):
         first = next(filter(exports.is_spans, table.rows[:LOOKED_AT]), {})
         flat.aliases = {str(key): role for key, role in zip(exports.keys_of(first), ("text", "spans")) if key != role}
@@ -189,6 +194,36 @@ def _languages(table: Table) -> list[str]:
     return next((list(row["translation"]) for row in table.rows if _is_translation(row)), [])
 
 
+def _is_wrapped(row: Any) -> bool:
+    """Whether all that can be read stands one or more objects deep: {"id": 7, "fields": {"text": …, "label": …}}."""
+    return isinstance(row, dict) and not _speaks(row) and _speaks(_opened(row))
+
+
+def _speaks(row: Cells) -> bool:
+    return any((isinstance(cell, str) and " " in cell.strip()) or _is_words(cell) for cell in row.values())
+
+
+def _is_words(cell: Any) -> bool:
+    return isinstance(cell, list) and bool(cell) and all(isinstance(item, str) for item in cell)
+
+
+def _opened(row: Cells) -> Cells:
+    """The row with its objects laid out as columns named by their path (fields.text), down to the first texts."""
+    for _ in range(DEEPEST):
+        if _speaks(row) or not any(isinstance(cell, dict) for cell in row.values()):
+            break
+        parts = [
+            {f"{key}.{inner}": value for inner, value in cell.items()} if isinstance(cell, dict) else {key: cell}
+            for key, cell in row.items()
+        ]
+        row = {key: cell for part in parts for key, cell in part.items()}
+    return row
+
+
+def _lay_wrapped(row: Cells) -> Flat:
+    yield _opened(row)
+
+
 SHAPES: tuple[tuple[str, Callable[[Any], bool], Callable[[Cells], Flat]], ...] = (
     ("squad", _is_article, _lay_article),
     ("translation", _is_translation, _lay_translation),
@@ -198,4 +233,5 @@ SHAPES: tuple[tuple[str, Callable[[Any], bool], Callable[[Cells], Flat]], ...] =
     ("doccano", exports.is_doccano, exports.lay_doccano),
     ("spans", exports.is_argilla, exports.lay_argilla),
     ("spans", exports.is_spans, exports.lay_spans),
+    (WRAPPED, _is_wrapped, _lay_wrapped),
 )

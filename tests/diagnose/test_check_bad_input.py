@@ -82,3 +82,39 @@ def test_C028_a_class_for_every_row(tmp_path: Path) -> None:
     path.write_text("text,label\n" + "".join(f"a day number {i} of work,class{i}\n" for i in range(5000)))
     with pytest.raises(DataError, match=r"different labels in 4\d\d\d training rows.*look like ids"):
         prepare(load_recipe(train=str(path)), lambda text: None)
+
+
+def unanswered(count: int) -> list[dict]:
+    places = ["Oslo", "Lima", "Perth", "Turin", "Lyon"]
+    return [
+        {
+            "id": f"q{i}",
+            "question": f"Who built house number {i} in {places[i % 5]}?",
+            "context": f"House number {i} stands by the river in {places[i % 5]}; Ada Lind, a builder of bridges, built it in {1900 + i}.",
+        }
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("empty", [None, [], {"text": [], "answer_start": []}, ""])
+@pytest.mark.parametrize("column", ["answers", "answer"])
+def test_C028_questions_that_all_lack_an_answer_are_question_answering_that_cannot_be_learned(tmp_path: Path, empty, column) -> None:
+    path = tmp_path / "asked.jsonl"
+    path.write_text("".join(json.dumps(row | {column: empty}) + "\n" for row in unanswered(30)))
+    report = check(path)
+    assert report.task == "question-answering" and report.columns["question"] == "question" and report.columns["context"] == "context"
+    blocking = [finding for finding in report.findings if finding.severity == "blocks"]
+    assert len(blocking) == 1 and blocking[0].message.startswith("no question has an answer")
+    filled = "".join(json.dumps(row | {column: f"{1900 + i}"}) + "\n" for i, row in enumerate(unanswered(30)))
+    path.write_text(filled)
+    assert check(path).task == "question-answering" and check(path).verdict != "blocks training"
+
+
+@pytest.mark.parametrize("answers", [{"answers": None}, {"answers": []}, {}])
+def test_C028_squad_without_its_answers_is_still_question_answering(tmp_path: Path, answers: dict) -> None:
+    paragraphs = [{"context": row["context"], "qas": [{"id": row["id"], "question": row["question"]} | answers]} for row in unanswered(30)]
+    path = tmp_path / "hidden.json"
+    path.write_text(json.dumps({"version": "1.1", "data": [{"title": "Houses", "paragraphs": paragraphs}]}))
+    report = check(path)
+    assert report.task == "question-answering" and report.verdict == "blocks training"
+    assert report.findings[0].message.startswith("no question has an answer")

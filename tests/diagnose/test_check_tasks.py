@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -53,6 +54,14 @@ def test_D16_the_scheme_is_named():
     assert set(found(tags.tags, tagged(*GOOD))) == set()
 
 
+def test_D16_tags_made_from_tags_without_B_are_told_by_the_neighbours_they_lack():
+    lines = ["B-PER I-PER O B-LOC", "O B-ORG I-ORG"] * 350
+    touching = ["B-PER B-LOC O"] * 3
+    assert found(tags.tags, tagged(*lines, *touching))["iob1-origin"] == [701, 702, 703]
+    assert "iob1-origin" not in found(tags.tags, tagged(*lines, *touching, "B-PER B-PER O"))
+    assert "iob1-origin" not in found(tags.tags, tagged(*lines)) and "iob1-origin" not in found(tags.tags, tagged(*lines[:20], *touching))
+
+
 def test_D16_parts_of_speech_are_no_broken_entities():
     assert found(tags.tags, tagged(*["DT NN VBZ", "PRP VBD DT NN"] * 10)) == {}
 
@@ -94,6 +103,16 @@ CONTEXT = "The river rises in the north. In 1911 a bridge was built at Anford by
 
 def asked(text: str, start: int | None, context: str = CONTEXT) -> dict:
     return {"question": f"q {text} {start}?", "context": context, "answers": [{"text": text, "start": start}]}
+
+
+def test_D14_starts_that_a_search_has_set_are_told_from_starts_of_a_reader():
+    context = "A ferry left. The ferry came back, and a ferry sank. " * 2
+    places = [m.start() for m in re.finditer("ferry", context)]
+    first = [asked("ferry", places[0], context) | {"question": f"which {i}?"} for i in range(30)]
+    mixed = [asked("ferry", places[i % 3], context) | {"question": f"which {i}?"} for i in range(30)]
+    said = [next(f for f in answers.answers(rows_of(rows)) if f.kind == "answer-repeated") for rows in (first, mixed)]
+    assert "100 % of these starts are the first place" in said[0].message and "first place" not in said[1].message
+    assert [finding.count for finding in said] == [30, 30] and said[1].numbers == {"first_place": 10, "starts": 30}
 
 
 def test_D14_answers_that_do_not_stand_where_they_should():

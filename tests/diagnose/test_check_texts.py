@@ -83,6 +83,14 @@ def test_D11_texts_with_nothing_in_them():
     assert kinds["empty-text"] == [41] and kinds["invisible-text"] == [42, 43, 44]
 
 
+@pytest.mark.parametrize(("role", "said"), [("text", "training leaves such rows out"), ("context", "training stops at such rows")])
+def test_D11_what_training_and_prediction_do_with_empty_texts_is_said(role, said):
+    rows = [{"id": str(i), "row": i, "file": "x", role: f"{PLAIN} {i}" if i > 3 else " " * (i - 1)} for i in range(1, 40)]
+    told = [finding for finding in text.texts(Data({"train": rows})) if finding.kind in ("empty-text", "invisible-text")]
+    assert [finding.count for finding in told] == [1, 2]
+    assert all(said in finding.remedy and "prediction keeps them" in finding.remedy for finding in told)
+
+
 def test_D12_copies_are_seen_through_case_width_marks_and_punctuation():
     same = ["Café au lait, please!", "cafe\u0301 AU lait please", "ｃａｆé au\u200b lait - please", "  Café  au lait please. "]
     assert len({normalise(one_text) for one_text in same}) == 1

@@ -85,6 +85,41 @@ def test_a_pair_of_texts_with_a_label() -> None:
     assert from_table(table).columns == {"text": "a", "text_pair": "b", "label": "same"}
 
 
+def offers(count: int) -> list[dict[str, str]]:
+    rng = random.Random(11)
+    kinds = {"wood": ["oak", "pine", "plank"], "cloth": ["linen", "wool", "felt"], "iron": ["nail", "hinge", "anvil"]}
+    found = []
+    for i in range(count):
+        kind = rng.choice(sorted(kinds))
+        words = " and ".join(rng.sample(kinds[kind], 2))
+        found.append({"x1": f"We offer {words} from the {i}th lot, to be fetched soon.", "x2": kind, "x3": f"{rng.uniform(20, 900):.2f}",
+                      "x4": rng.choice(["Ann Lee", "Bo Dahl", "Cy Fox"])})  # fmt: skip
+    return found
+
+
+def test_a_price_that_the_text_does_not_foretell_is_not_what_is_predicted() -> None:
+    table = MadeTable(offers(120))
+    table.columns = ["x1", "x2", "x3", "x4"]
+    assert from_table(table).columns == {"text": "x1", "label": "x2"}
+    bare = MadeTable({"x1": row["x1"], "x3": row["x3"], "author": row["x4"]} for row in offers(120))
+    bare.columns = ["x1", "x3", "author"]
+    assert from_table(bare).columns == {"text": "x1"}
+    heavy = {row["x1"]: 300 * ("nail" in row["x1"] or "hinge" in row["x1"]) for row in offers(120)}
+    told = MadeTable({"x1": text, "x3": f"{20.5 + weight + 0.7 * i:.2f}"} for i, (text, weight) in enumerate(heavy.items()))
+    told.columns = ["x1", "x3"]
+    assert from_table(told).columns == {"text": "x1", "score": "x3"}
+
+
+@pytest.mark.parametrize("name", ["label", "x2"])
+def test_ten_rows_of_ten_classes(name: str) -> None:
+    labels = ["refund", "card_lost", "top_up", "pin", "fees", "limits", "address", "passcode", "transfer", "closing"]
+    table = MadeTable(
+        {"x1": f"Please tell me what I should do about the {label.replace('_', ' ')} thing.", name: label} for label in labels
+    )
+    table.columns = ["x1", name]
+    assert from_table(table).columns == {"text": "x1", "label": name}
+
+
 def test_the_names_say_the_opposite_of_the_cells() -> None:
     """Columns called `text` and `label` whose cells are the other way round: the cells decide."""
     rng = random.Random(7)

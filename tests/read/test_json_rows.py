@@ -139,3 +139,19 @@ def test_every_fault_of_a_squad_document_is_named_at_once(problems, write):
     assert "without text" in found[3].reason and "answers is not a list" in found[3].reason
     table = read(write("b.json", json.dumps(broken)), max_bad=5)
     assert [table.origin(i).row for i in range(len(table))] == [3, 4, 8]
+
+
+def test_C013_rows_wrapped_in_objects_are_laid_out_by_path(write):
+    rows = [{"row_idx": i, "row": {"text": f"call {i} was late", "label": "late", "notes": {"by": "Ann"}}, "cut": []} for i in range(5)]
+    for name, text in (("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)), ("b.json", json.dumps({"rows": rows}))):
+        table = read(write(name, text))
+        assert table.columns == ["row_idx", "row.text", "row.label", "row.notes", "cut"]
+        assert table[3]["row.text"] == "call 3 was late" and table[3]["row.notes"] == {"by": "Ann"} and table.origin(3).row == 4
+        assert any("row.text" in note for note in table.notes)
+    deep = [{"id": f"n{i}", "data": {"item": {"tokens": ["Ann", "left"], "tags": ["B-PER", "O"]}}} for i in range(5)]
+    assert read(write("c.jsonl", "".join(json.dumps(row) + "\n" for row in deep))).columns == ["id", "data.item.tokens", "data.item.tags"]
+
+
+def test_objects_beside_a_text_stay_as_they_are(write):
+    rows = [{"text": f"call {i} was late", "meta": {"by": "Ann Lee", "nr": i}} for i in range(5)]
+    assert read(write("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)))[2]["meta"] == {"by": "Ann Lee", "nr": 2}

@@ -14,6 +14,7 @@ from oneloop.encode.repair import ABSENT, ELSEWHERE, EMPTY, Context, find_answer
 from oneloop.tasks.base import Row
 
 LONG_ANSWER = 0.5  # share of the context from which an answer is a copy of it
+SEARCHED, BY_SEARCH = 20, 0.9  # so many starts, of which so many name the first place: people mean a later one in a third of the cases
 OUTCOMES = {  # what find_answer had to do: kind, severity, sentence, remedy
     EMPTY: ("empty-answer", BLOCKS, "have an answer without text", "for a question without an answer leave the list of answers empty"),
     ABSENT: (
@@ -119,20 +120,21 @@ def _unanswerable(data: Data, rows: Sequence[Row]) -> Iterator[Finding]:
 
 def _repeated(rows: Sequence[Row]) -> Iterator[Finding]:
     """Answers whose text stands more than once in the context: their start may name another place than was meant."""
-    found, shown = [], []
+    found, shown, first, several = [], [], 0, 0
     for row in rows:
-        text = next(
-            (answer["text"] for answer in row["answers"] if answer["text"] and _more_than_once(answer["text"], row["context"])), None
-        )
-        if text is not None:
+        again = [answer for answer in row["answers"] if answer["text"] and _more_than_once(answer["text"], row["context"])]
+        if again:
             found.append(row)
-            shown.append(f"'{shorten(text, 40)}' stands {row['context'].count(text)} times")
-    if found:
-        message = (
-            "{count} questions ({share}) have an answer whose text stands more than once in its context: the start may name another place"
-        )
-        remedy = "nothing to do for the score (it compares texts); for training look at very short answers"
-        yield about("answer-repeated", LOOK, found, len(rows), message, remedy, examples=shown)
+            shown.append(f"'{shorten(again[0]['text'], 40)}' stands {row['context'].count(again[0]['text'])} times")
+            several += sum(answer.get("start") is not None for answer in again)
+            first += sum(answer.get("start") == row["context"].find(answer["text"]) for answer in again)
+    if not found:
+        return
+    message = "{count} questions ({share}) have an answer whose text stands more than once in its context: the start may name another place"
+    remedy = "nothing to do for the score (it compares texts); for training look at very short answers"
+    if several >= SEARCHED and first >= BY_SEARCH * several:
+        message += f"; {percent(first, several)} of these starts are the first place, as a search sets them, not a reader"
+    yield about("answer-repeated", LOOK, found, len(rows), message, remedy, examples=shown, first_place=first, starts=several)
 
 
 def _more_than_once(text: str, context: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from oneloop.diagnose.checks.finding import LOOK, Data, Finding, about, as_text, percent
+from oneloop.diagnose.checks.finding import LOOK, Data, Finding, about, as_text, input_text, percent
 from oneloop.keyed import generator
 from oneloop.model.names import MINILM_PACKAGE
 from oneloop.tasks.base import Row
@@ -50,7 +50,8 @@ def lengths(data: Data, max_length: int | None = None) -> Iterator[Finding]:
     message = f"{middle} tokens in the median, {high} at 95 %, {most} at most ({how}{sampled})"
     message += f"; a limit would cut: {told}" if told else f"; no row is longer than {limits[0]}"
     figures: dict[str, Any] = {"median": middle, "p95": high, "max": most, "rows_cut": shares, "tokens_cut": lost, "counted": how}
-    longest = picked[np.argsort(-tokens, kind="stable")]
+    order = np.argsort(-tokens, kind="stable")
+    longest = picked[order]
     over = [rows[i] for i in longest[: int((tokens > (max_length or LIMITS[-1])).sum())]]
     remedy = "choose max_length by these figures; longer rows are windowed here, not cut" if told else "nothing to do"
     yield Finding(
@@ -61,7 +62,10 @@ def lengths(data: Data, max_length: int | None = None) -> Iterator[Finding]:
         len(over),
         len(over) / len(picked),
         [(str(row["file"]), int(row["row"])) for row in over],
-        examples=[f"{int(t)} tokens" for t in sorted(tokens, reverse=True)[: min(3, len(over))]],
+        examples=[
+            f"{int(tokens[i])} tokens, {len(input_text(rows[picked[i]], data.input_roles).split()):,} words"
+            for i in order[: min(3, len(over))]
+        ],
         numbers=figures,
     )
     yield from _unknown(rows, picked, tokens, unknown, how)

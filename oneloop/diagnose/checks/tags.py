@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, SHOWN_ROWS, TRAIN, Data, Finding, about
 from oneloop.measure.entities import INSIDE, LAST, PREFIXES, SINGLE, chunks, has_entities, parse, scheme_of
@@ -16,6 +17,7 @@ from oneloop.tasks.base import Row
 LONG_ENTITY = 20  # words from which an entity is probably a missing O
 SURE, TIMES = 0.95, 20  # a name with one type this often, this many times, is probably mislabelled where it has another
 FEW_EXAMPLES = 5
+ENOUGH, TOUCHING = 1000, 3  # entities, and neighbours of two types among them, from which the lack of neighbours of one type tells
 OTHER_SCHEME = (*LAST, *SINGLE)
 
 
@@ -41,6 +43,7 @@ def tags(data: Data) -> Iterator[Finding]:
     scheme = scheme_of(row["tags"] for row in rows)
     yield from _scheme(rows, counts, scheme)
     yield from _sequences(rows, scheme)
+    yield from _neighbours(rows, scheme)
     yield from _entities(data, rows)
 
 
@@ -135,6 +138,28 @@ def _sequences(rows: Sequence[Row], scheme: str) -> Iterator[Finding]:
         remedy = "correct them; --fix writes B- where conlleval starts an entity"
         shown = [_around(row, place) for row, place in places]
         yield about(kind, severity, hit, len(rows), message, remedy, examples=shown, fixable=True, tags=len(places))
+
+
+def _neighbours(rows: Sequence[Row], scheme: str) -> Iterator[Finding]:
+    """Tags that start every entity with B- and still never part two of one type: what a conversion from IOB1 or IO leaves."""
+    if scheme not in ("IOB2", "BIOES"):
+        return
+    entities, of_one, others = 0, 0, []
+    for row in rows:
+        found = sorted(chunks(row["tags"]), key=lambda chunk: chunk[1])
+        entities += len(found)
+        for (kind, _, end), (kind_after, start, _) in pairwise(found):
+            if end == start:
+                of_one += kind == kind_after
+                others += [(row, start)] if kind != kind_after else []
+    if entities >= ENOUGH and not of_one and len(others) >= TOUCHING:
+        message = (
+            f"none of the {entities:,} entities follows one of its own type without a word between, while {len(others)} follow one of"
+            " another type: probably converted from IOB1 or IO tags without B-, where such neighbours run together into one entity"
+        )
+        remedy = "look at entities that list several names; if the source was tagged so, its scores cannot see where one ends"
+        shown = [_around(row, place) for row, place in others]
+        yield about("iob1-origin", LOOK, [row for row, _ in others], len(rows), message, remedy, examples=shown, entities=entities)
 
 
 def _entities(data: Data, rows: Sequence[Row]) -> Iterator[Finding]:

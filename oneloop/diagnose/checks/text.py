@@ -19,6 +19,14 @@ from oneloop.tasks.base import Row
 MAY_BE_EMPTY = frozenset(
     {"input", "title", "text_pair", "summary", "target", "completion", "output"}
 )  # looked at by the checks of their task
+LEFT_OUT = (
+    "training leaves such rows out and names them; a test or prediction keeps them, each with its line and a flag; "
+    "fill them in, or drop them yourself (clean: drop-empty)"
+)
+WHEN_EMPTY = dict.fromkeys(
+    ("question", "context"),
+    "training stops at such rows: write the text or remove the row; a prediction keeps them, each with its line and a flag",
+)
 NULLS = frozenset(
     {"na", "n/a", "nan", "null", "none", "nil", "#n/a", "#na", "<na>", "-nan", "undefined", "(null)", "#value!", "#ref!", "#name?"}
 )
@@ -235,11 +243,11 @@ def _role(role: str, rows: Sequence[Row]) -> Iterator[Finding]:
     if role not in MAY_BE_EMPTY:
         severity = BLOCKS if not filled and total else BIASES if len(empty) + len(nothing) > 0.05 * total else LOOK
         if empty:
-            remedy = "they are left out of training and flagged in prediction; fill them or drop them (clean: drop-empty)"
-            yield about("empty-text", severity, empty, total, f"{{count}} rows ({{share}}) have nothing in {role}", remedy, role=role)
+            message = f"{{count}} rows ({{share}}) have nothing in {role}"
+            yield about("empty-text", severity, empty, total, message, WHEN_EMPTY.get(role, LEFT_OUT), role=role)
         if nothing:
             message = f"{{count}} rows ({{share}}) have only spaces or invisible characters in {role}"
-            yield about("invisible-text", severity, nothing, total, message, "drop them (clean: drop-empty)", role=role)
+            yield about("invisible-text", severity, nothing, total, message, WHEN_EMPTY.get(role, LEFT_OUT), role=role)
     plain = [row for row in filled if row[role].isascii()]
     wide = [row for row in filled if not row[role].isascii()]
     for kind in KINDS:
