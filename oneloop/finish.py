@@ -17,7 +17,7 @@ from oneloop import __version__, checkpoint, commit, fingerprint
 from oneloop.measure.evaluate import Evaluation, evaluate_rows, predict_rows
 from oneloop.measure.interval import interval
 from oneloop.measure.signature import signature
-from oneloop.runlog import AFTER, BEFORE
+from oneloop.runlog import AFTER, BEFORE, scores
 
 if TYPE_CHECKING:
     from oneloop.run import Result, Run
@@ -76,10 +76,32 @@ def restore_best(run: Run) -> None:
     if kept is None:
         kept, _ = checkpoint.newest(run.folder / "checkpoints", checkpoint.STEP, run=run.id, step=best)
     if kept is None:
-        run.note(f"the weights of step {best}, the best on validation, are gone; the last ones are used")
-        return
+        kept = next_best(run)
+        if kept is None:
+            run.note(f"the weights of step {best}, the best on validation, are gone; the last ones are used")
+            return
+        run.note(f"the weights of step {best}, the best on validation, are gone; of those left, step {kept.state.step} scored best")
     checkpoint.restore(kept, run.parts.model, None)
-    run.note(f"using the weights of step {best}, the best on validation")
+    run.note(f"using the weights of step {kept.state.step}" + (", the best on validation" if kept.state.step == best else ""))
+
+
+def next_best(run: Run) -> checkpoint.Found | None:
+    """The whole checkpoint whose step scored best on validation; None where no other one scored more than the last step did."""
+    from oneloop.run import CHECKPOINTS, LOG
+
+    folder, last = run.folder / CHECKPOINTS, run.state.step
+    name = run.recipe.metric or run.task.metric
+    scored = scores(run.folder / LOG, name)
+    sign = 1.0 if run.upward(name) else -1.0
+    kinds = [(number, kind) for kind in (checkpoint.STEP, checkpoint.BEST) for number, _ in checkpoint.listed(folder, kind, run.id)[0]]
+    better = [(number, kind) for number, kind in kinds if number in scored and number != last]
+    if last in scored:
+        better = [(number, kind) for number, kind in better if sign * scored[number] > sign * scored[last]]
+    for number, kind in sorted(better, key=lambda item: (-sign * scored[item[0]], item[0])):
+        found, _ = checkpoint.newest(folder, kind, run=run.id, step=number)
+        if found is not None:
+            return found
+    return None
 
 
 def calibrate(run: Run) -> None:

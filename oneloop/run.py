@@ -353,8 +353,11 @@ class Run:
             return False
         if self.state.best_value != self.state.best_value:
             return True
-        upward = self.task.greater_is_better if name == self.task.metric else name not in {"loss", "perplexity", "rmse", "bits_per_byte"}
-        return value > self.state.best_value if upward else value < self.state.best_value
+        return value > self.state.best_value if self.upward(name) else value < self.state.best_value
+
+    def upward(self, name: str) -> bool:
+        """Whether more of a metric is better."""
+        return self.task.greater_is_better if name == self.task.metric else name not in {"loss", "perplexity", "rmse", "bits_per_byte"}
 
     def finished_early(self) -> bool:
         """Whether patience has run out."""

@@ -70,6 +70,21 @@ def steps_after(path: Path, step: int) -> list[int]:
     return found
 
 
+def scores(path: Path, metric: str) -> dict[int, float]:
+    """{step: value of a metric} of the evaluations during training; undefined values are left out."""
+    found: dict[int, float] = {}
+    for line in contents(path).splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and record.get("kind") == "evaluation" and record.get("when") == DURING:
+            value = record.get("metrics", {}).get(metric)
+            if isinstance(value, int | float):
+                found[int(record["step"])] = float(value)
+    return found
+
+
 def contents(path: Path, length: int = -1) -> bytes:
     """The first `length` bytes of a log, all of them by default; nothing where there is no log."""
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import oneloop
 from oneloop.finish import reload_check
 from oneloop.measure.evaluate import evaluate_rows
+from oneloop.recipe import Recipe
 from tests.trained_runs import classified, read_json, read_lines, tagged
 
 
@@ -77,3 +80,79 @@ def test_the_signature_changes_with_what_the_score_depends_on() -> None:
     one, two = (read_json(run() / "metrics.json")["signature"] for run in (classified, tagged))
     assert {"task", "model", "data", "split", "seed", "settings", "scorer"} <= set(parse(one))
     assert {"task", "data", "scorer"} <= {name for name, _, _ in differences(one, two)}
+
+
+# ---- best weights that are damaged ----------------------------------------------------------------------
+SCORES = {2: 0.9, 4: 0.5, 6: 0.8, 8: 0.7, 10: 0.6}  # of a run of ten steps, whose best are those of step 2
+
+
+def ended(folder: Path, kept: list[int], scores: dict[int, float]) -> Any:
+    """A run of ten steps at its end, with checkpoints whose one weight is their step, and the best ones of step 2 damaged."""
+    import torch
+
+    from oneloop import checkpoint
+    from oneloop.run import Run
+    from oneloop.runlog import DURING, RunLog
+
+    log = RunLog(folder / "log.jsonl")
+    for step, value in scores.items():
+        log.write({"kind": "evaluation", "when": DURING, "step": step, "split": "validation", "metrics": {"macro_f1": value}})
+    log.write({"kind": "evaluation", "when": "before training", "step": 4, "split": "validation", "metrics": {"macro_f1": 0.99}})
+    log.close()
+    model = torch.nn.Linear(1, 1, bias=False)
+    for kind, steps in ((checkpoint.STEP, kept), (checkpoint.BEST, [2])):
+        for step in steps:
+            torch.nn.init.constant_(model.weight, float(step))
+            path = checkpoint.save(folder / "checkpoints", kind, checkpoint.State(step=step), model, None, {"run": "r"})
+    (path / "model.safetensors").write_bytes(b"damaged")
+
+    class Ended(Run):
+        def __init__(self) -> None:
+            self.folder, self.id, self.notes = folder, "r", []
+            self.state = checkpoint.State(step=10, best_step=2, best_value=0.9)
+            self.on_event = lambda event: None
+            self.task, self.recipe = loaded().task, Recipe()
+            self.parts = SimpleNamespace(model=model)  # type: ignore[assignment]
+
+    torch.nn.init.constant_(model.weight, 10.0)
+    return Ended()
+
+
+def loaded() -> Any:
+    return SimpleNamespace(task=SimpleNamespace(metric="macro_f1", greater_is_better=True))
+
+
+@pytest.mark.parametrize(
+    ("kept", "scores", "used"),
+    [
+        ([6, 8, 10], SCORES, 6),
+        ([4, 8, 10], SCORES, 8),
+        ([4, 10], SCORES, 10),  # the last ones scored more than all that is left
+        ([10], SCORES, 10),
+        ([5, 10], SCORES, 10),  # not evaluated: nothing says that they are better
+        ([6, 8, 10], {2: 0.9, 6: float("nan"), 8: 0.7, 10: 0.6}, 8),
+    ],
+)
+def test_T4_where_the_best_weights_are_damaged_the_best_of_the_others_are_used(
+    tmp_path: Path, kept: list[int], scores: dict[int, float], used: int
+) -> None:
+    from oneloop.finish import restore_best
+
+    (tmp_path / "checkpoints").mkdir()
+    run = ended(tmp_path, kept, scores)
+    restore_best(run)
+    assert run.parts.model.weight.item() == used
+    assert any("model.safetensors" in note for note in run.notes)
+    left = f"of those left, step {used} scored best" if used != 10 else "the last ones are used"
+    assert any(note.startswith("the weights of step 2, the best on validation, are gone; ") and note.endswith(left) for note in run.notes)
+
+
+def test_T4_of_the_others_those_that_are_damaged_are_passed_over(tmp_path: Path) -> None:
+    from oneloop.finish import restore_best
+
+    (tmp_path / "checkpoints").mkdir()
+    run = ended(tmp_path, [6, 8, 10], SCORES)
+    for path in (tmp_path / "checkpoints").glob("step-00000006-*"):
+        (path / "model.safetensors").write_bytes(b"damaged")
+    restore_best(run)
+    assert run.parts.model.weight.item() == 8
