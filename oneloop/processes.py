@@ -12,7 +12,14 @@ from oneloop.errors import RunError
 
 
 def rank_from_environment() -> int:
-    """This process's number as the launcher gave it; 0 without a launcher. Needs no torch."""
+    """This process's number as the launcher gave it; 0 without a launcher. Needs no torch. RunError where a launcher gave a number
+    and did not say how many there are: each process would take itself for the only one."""
+    if os.environ.get("RANK") and not os.environ.get("WORLD_SIZE"):
+        raise RunError(
+            f"RANK is {os.environ['RANK']} and WORLD_SIZE is not set: nothing says how many processes there are",
+            expected="both, as `accelerate launch` and `torchrun` set them",
+            fix="start the run with one of these, or unset RANK for a single process",
+        )
     alone = int(os.environ.get("WORLD_SIZE", "1") or 1) == 1
     return 0 if alone else int(os.environ.get("RANK", "0") or 0)
 

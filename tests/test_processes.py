@@ -290,3 +290,16 @@ def test_C128_a_notebook_starts_two_processes(server: Server, world: Path, tmp_p
     assert done.returncode == 0, done.stderr
     alone = launched(server, world, 1, "single", epochs=1)
     assert [line["loss"] for line in samples.log(run)] == pytest.approx([line["loss"] for line in samples.log(alone)], abs=1e-5)
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_C124_a_rank_without_a_number_of_processes_is_a_clear_error(world: Path, rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import oneloop
+    from oneloop.errors import RunError
+
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    run = world / "runs" / f"alone-{rank}"
+    with pytest.raises(RunError, match=f"RANK is {rank} and WORLD_SIZE is not set"):
+        oneloop.train(**samples.settings(world, "single", output=str(run)))
+    assert not (run / "run.json").exists()

@@ -233,6 +233,26 @@ def test_T12_a_MemoryError_anywhere_else_is_one_clear_error(shop: Bench, place: 
     completed(shop, run, settings)
 
 
+@pytest.mark.parametrize("place", ["reading", "save"])
+def test_T12_an_out_of_memory_error_of_torch_outside_the_passes_is_one_clear_error(shop: Bench, place: str) -> None:
+    (target, nth, _), run = MEMORY[place], shop.new("memory")
+    child = shop.train(run, SHORT, plants=[("raise_at", {"target": target, "nth": nth, "error": "torch:OutOfMemoryError"})])
+    assert child.code == 1, child.said
+    assert "out of memory" in child.err and "fix:" in child.err and "Traceback" not in child.err, child.said
+    completed(shop, run, SHORT)
+
+
+def test_T12_fewer_tokens_in_a_pass_count_when_a_run_goes_on(shop: Bench, stopped: Path) -> None:
+    run = copy(stopped, shop.new("smaller"))
+    before, _ = checkpoint.newest(run / "checkpoints")
+    assert before is not None and before.state.micro_tokens > 64
+    child = shop.train(run, {**SHORT, "micro_tokens": 64})
+    assert child.code == 0, child.said
+    after, _ = checkpoint.newest(run / "checkpoints")
+    assert after is not None and (after.state.step, after.state.micro_tokens) == (6, 64)
+    assert [line["rows"] for line in log_lines(run, "step")] == [line["rows"] for line in log_lines(shop.reference(SHORT), "step")]
+
+
 def test_T13_a_checkpoint_holds_the_log_up_to_its_step(stopped: Path) -> None:
     found, _ = checkpoint.newest(stopped / "checkpoints")
     assert found is not None

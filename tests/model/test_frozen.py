@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import transformers
 
 import oneloop
 from oneloop import loop
+from oneloop.errors import Stopped
 from oneloop.model import frozen
 from oneloop.prepare import build, prepare
 from oneloop.recipe import load_recipe
@@ -100,3 +103,43 @@ def test_at_most_a_third_of_the_layers_and_only_those_of_known_encoders() -> Non
     decoder: Any = transformers.GPT2Config(vocab_size=60, n_embd=16, n_layer=2, n_head=2, num_labels=3, pad_token_id=1)
     assert frozen.freeze(transformers.GPT2ForSequenceClassification(decoder), 1) is None
     assert math.isfinite(model(input_ids=torch.tensor([[3, 4]])).logits.sum().item())
+
+
+# ---- a stop while the states are computed -----------------------------------------------------------------
+def test_T8_a_stop_is_heard_between_the_passes_that_compute_the_states(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "PASS_TOKENS", 64)
+    found, heard = parts(world, "single"), []
+
+    def poll() -> None:
+        heard.append(len(heard))
+        if len(heard) == 3:
+            raise Stopped("stopped", 143)
+
+    found.poll = poll
+    with pytest.raises(Stopped):
+        next(loop.train(found))
+    assert len(heard) == 3 and found.frozen.states is None
+    found.poll = lambda: None
+    assert losses(found, 3) == pytest.approx(losses(parts(world, "single"), 3), abs=1e-6)
+
+
+def test_T8_SIGTERM_while_the_states_are_computed_stops_before_the_first_step_and_goes_on(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = samples.settings(world, "single", **FOUR, max_steps=30, output=str(tmp_path / "run"))
+    monkeypatch.setattr(frozen, "PASS_TOKENS", 64)
+    compute, calls = frozen.Frozen._lowest, []
+
+    def lowest(self: Any, *given: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return compute(self, *given)
+
+    monkeypatch.setattr(frozen.Frozen, "_lowest", lowest)
+    with pytest.raises(Stopped, match="before the next one") as told:
+        oneloop.train(**settings)
+    assert told.value.code == 143 and len(calls) == 2
+    assert not samples.log(tmp_path / "run")
+    oneloop.train(**settings)
+    assert [line["step"] for line in samples.log(tmp_path / "run")] == list(range(1, 31))
