@@ -13,8 +13,8 @@ from oneloop.diagnose.statement import Reading, read_statement
 from oneloop.errors import OneloopError
 from oneloop.tasks import task_class
 
-ASK = -2.6  # above this doubt a statement is asked about; chosen on an author whom training had not seen, as is OUTSIDE
-OUTSIDE = 0.3  # above this probability no task fits
+ASK = -2.6  # above this doubt a statement is asked about; chosen on authors whom training had not seen, as is OUTSIDE
+OUTSIDE = 0.25  # above this probability no task fits
 CERTAIN = 0.8  # a statement less sure than this that no task fits gives way to data that plainly fits one
 SURE = 0.6  # a statement this sure of its task is not overruled by data
 NEAR = 0.06  # a task at least this probable is an option of the question
