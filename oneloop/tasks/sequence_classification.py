@@ -19,27 +19,12 @@ from oneloop.encode.labels import check_weighing, classes, scale, unknown
 from oneloop.errors import DataError, Problem
 from oneloop.read import cells
 from oneloop.tasks.base import Batch, Clues, Column, Feature, Field, Prediction, Row, Task
+from oneloop.tasks.targets import PROBLEM_TYPES, SHAPES, TARGETS
 
 if TYPE_CHECKING:
     import torch
 
     from oneloop.measure.statistics import Statistics
-
-TARGETS = {"score": "regression", "labels": "multi", "label": "single"}  # role -> kind
-SHAPES = {  # role -> what diagnosis says of data that has it
-    "score": {
-        "metric": "spearman",
-        "label_shape": "one float per text",
-        "metric_limits": "Spearman sees the order alone: a model that is always off by two scores 1. RMSE, in the unit of the numbers, "
-        "stands beside it.",
-    },
-    "labels": {
-        "label_shape": "a multi-hot vector per text: one 0 or 1 for each label",
-        "metric_limits": "Macro-F1 counts a label of three rows as much as one of three thousand, and accuracy only rows whose labels are "
-        "all right: look at each label's own F1. Each label has a threshold of its own, chosen on validation rows.",
-    },
-}
-PROBLEM_TYPES = {"regression": "regression", "multi": "multi_label_classification", "single": "single_label_classification"}
 
 
 class SequenceClassification(Task):
@@ -60,8 +45,8 @@ class SequenceClassification(Task):
     label_shape = "one class id per text; a multi-hot vector for several labels; a float for a number"
     collator = "dynamic padding: each batch as wide as its longest text"
     metric_limits = (
-        "Macro-F1 counts a class of three rows as much as one of three thousand: look at the support beside it. Accuracy looks good "
-        "when one class is most of the data: compare it with the majority baseline."
+        "Macro-F1 counts a class of three rows as much as one of three thousand: see the support beside it. Accuracy looks good when one "
+        "class is most of the data: compare it with the majority baseline."
     )
     clues = Clues(
         phrases={
@@ -188,8 +173,7 @@ class SequenceClassification(Task):
         return batch
 
     def forward(self, model: Any, batch: Batch) -> dict[str, torch.Tensor]:
-        """{"logits": (B, 1, L)}: for each window the logits of its whole row. The middle axis keeps the class axis from
-        being taken for tokens where both happen to be equally long."""
+        """{"logits": (B, 1, L)}: each window has its whole row's logits. The middle axis tells classes from equally many tokens."""
         from oneloop.model.pooled_windows import run_windows
 
         return {"logits": run_windows(model, batch["inputs"], batch["rows"], batch["weights"])[:, None]}
