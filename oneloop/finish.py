@@ -188,7 +188,7 @@ def baseline(run: Run, rows: Sequence[Row]) -> dict[str, Any] | None:
     return {"name": name, "metrics": interval(run.task.score(predictions, rows))}
 
 
-def before(run: Run, split: str, rows: Sequence[Row], features: list[Feature]) -> dict[str, Any] | None:
+def before(run: Run, split: str, rows: Sequence[Row], features: Sequence[Feature]) -> dict[str, Any] | None:
     """The score of the model before training; None where its head is new."""
     if run.parts.new:
         return None

@@ -13,8 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oneloop.encode.blocks import encode_packed
 from oneloop.errors import DataError, OneloopError, Problem, RecipeError
 from oneloop.keyed import generator, key
+from oneloop.read.packed import kept
 from oneloop.recipe import LEARNING_RATE, Recipe
 from oneloop.tasks import task_class
 from oneloop.tasks.base import Feature, Row, Task
@@ -37,19 +39,19 @@ class Prepared:
 
     recipe: Recipe
     task: Task
-    rows: dict[str, list[Row]]
+    rows: dict[str, Sequence[Row]]
     columns: dict[str, Any]
     read: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
-    cache: dict[str, list[Feature]] = field(default_factory=dict)
+    cache: dict[str, Sequence[Feature]] = field(default_factory=dict)
     set_aside: int = 0  # rows with problems that `max_bad` let pass
 
-    def features(self, split: str, parts: Parts) -> list[Feature]:
+    def features(self, split: str, parts: Parts) -> Sequence[Feature]:
         """The features of a split, encoded once."""
         if split not in self.cache:
-            self.cache[split] = self.task.encode(self.rows[split], parts.tokenizer)
+            self.cache[split] = encode_packed(self.task, self.rows[split], parts.tokenizer)
         return self.cache[split]
 
     def splits_record(self) -> dict[str, Any]:
@@ -87,8 +89,8 @@ def prepare(recipe: Recipe, note: Note) -> Prepared:
     if marks := separators(tables["train"], task, columns):
         task.facts["separators"] = marks  # of the training rows, for every split and for `evaluate`
     prepared = Prepared(found, task, {}, columns)
-    for split, table in tables.items():
-        problems += add_split(prepared, split, table, note)
+    for split in list(tables):
+        problems += add_split(prepared, split, tables.pop(split), note)  # what was read is not kept beside what is used
     prepared.set_aside = refuse(problems, found.max_bad, note)
     split_up(prepared, note)
     learn(prepared)
@@ -188,12 +190,12 @@ def split_up(prepared: Prepared, note: Note) -> None:
             prepared.rows[split] = some(found, recipe.max_rows, recipe.seed, split)
 
 
-def some(rows: list[Row], count: int, seed: int, split: str) -> list[Row]:
+def some(rows: Sequence[Row], count: int, seed: int, split: str) -> Sequence[Row]:
     """At most `count` rows, drawn by the seed, in their order."""
     if len(rows) <= count:
         return rows
     chosen = generator(seed, "max_rows", split).permutation(len(rows))[:count]
-    return [rows[i] for i in sorted(chosen)]
+    return kept(rows, sorted(chosen.tolist()))
 
 
 def fit_epochs(prepared: Prepared, note: Note) -> None:
@@ -306,7 +308,7 @@ def encode(prepared: Prepared, tokenizer: Any, note: Note) -> None:
     problems: list[Problem] = []
     for split, rows in prepared.rows.items():
         try:
-            prepared.cache[split] = prepared.task.encode(rows, tokenizer)
+            prepared.cache[split] = encode_packed(prepared.task, rows, tokenizer)
         except OneloopError:
             raise
         except Exception as error:
@@ -320,10 +322,10 @@ def encode(prepared: Prepared, tokenizer: Any, note: Note) -> None:
         leave_out_empty(prepared, note)
     for split in [split for split in prepared.rows if split not in prepared.cache]:
         bad = {(problem.file, problem.row) for problem in problems}
-        kept = [row for row in prepared.rows[split] if (row.get("file", ""), row["row"]) not in bad]
-        prepared.dropped[split] = prepared.dropped.get(split, 0) + len(prepared.rows[split]) - len(kept)
-        prepared.rows[split] = kept
-        prepared.cache[split] = prepared.task.encode(kept, tokenizer)
+        rows = prepared.rows[split]
+        prepared.rows[split] = kept(rows, [i for i, row in enumerate(rows) if (row.get("file", ""), row["row"]) not in bad])
+        prepared.dropped[split] = prepared.dropped.get(split, 0) + len(rows) - len(prepared.rows[split])
+        prepared.cache[split] = encode_packed(prepared.task, prepared.rows[split], tokenizer)
 
 
 def leave_out_empty(prepared: Prepared, note: Note) -> None:
@@ -334,7 +336,8 @@ def leave_out_empty(prepared: Prepared, note: Note) -> None:
         named = ", ".join(f"{rows[i].get('file', '')} row {rows[i]['row']}".strip() for i in empty[:5])
         more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
         note(f"training rows without any text to read are left out of training: {len(empty)} ({named}{more})")
-        prepared.cache["train"] = [feature for feature in features if feature.get("flag") != "no tokens"]
+        full = [i for i, feature in enumerate(features) if feature.get("flag") != "no tokens"]
+        prepared.cache["train"] = kept(features, full)
 
 
 def cannot_encode(task: Task, rows: Sequence[Row], tokenizer: Any) -> list[Problem]:

@@ -10,7 +10,7 @@ Batches are cut by padded tokens from features sorted by length; every feature i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +57,7 @@ class Evaluation:
     statistics: Statistics
     losses: np.ndarray
     outputs: Outputs
-    features: list[Feature] = field(default_factory=list)
+    features: Sequence[Feature] = ()
 
     def metrics(self) -> dict[str, float]:
         """The point values of every metric."""
@@ -159,7 +159,7 @@ def predict_rows(task: Task, engine: Engine, rows: Sequence[Row]) -> list[Predic
 
 
 def evaluate_rows(
-    task: Task, engine: Engine, rows: Sequence[Row], features: list[Feature] | None = None, *, calibrate: bool = False
+    task: Task, engine: Engine, rows: Sequence[Row], features: Sequence[Feature] | None = None, *, calibrate: bool = False
 ) -> Evaluation:
     """Score a model on labelled rows: losses, predictions, statistics. calibrate: these are validation rows, on which the task
     first chooses its thresholds, so that models are compared at their best ones."""
@@ -171,7 +171,7 @@ def evaluate_rows(
     return scored(task, rows, features, outputs, predictions)
 
 
-def scored(task: Task, rows: Sequence[Row], features: list[Feature], outputs: Outputs, predictions: list[Prediction]) -> Evaluation:
+def scored(task: Task, rows: Sequence[Row], features: Sequence[Feature], outputs: Outputs, predictions: list[Prediction]) -> Evaluation:
     """Statistics of predictions, with the loss beside the task's own metrics."""
     sums, counts = np.zeros(len(rows)), np.zeros(len(rows))
     position = np.array([feature["row"] for feature in features], dtype=np.int64)

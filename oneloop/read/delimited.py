@@ -17,8 +17,9 @@ from typing import TextIO
 from oneloop.errors import Problem, counted, first_rows
 from oneloop.read.decoding import Found, text_stream
 from oneloop.read.dialect import Dialect, literal_quotes, sniff
+from oneloop.read.packed import PackedRows
 from oneloop.read.sources import Part
-from oneloop.read.table import ColumnRows, Table
+from oneloop.read.table import Table
 
 HEAD = 1 << 18  # characters that show how the file is delimited
 MAX_PROBLEMS = 10_000  # spelled out; a file with more is wrong as a whole
@@ -40,14 +41,14 @@ def delimited_blocks(part: Part, found: Found, size: int, dialect: Dialect | Non
     parser = _Parser(text_stream(part.open(), found), dialect, part.name)
     rows = parser.good()
     while True:
-        kept = list(islice(rows, size))
+        kept = parser.packed(islice(rows, size))
         if not kept and not parser.problems:
             return
         yield _table(part, parser, kept, dialect, numbered=True)
         parser.forget()
 
 
-def _first_rows(part: Part, found: Found, dialect: Dialect | None, max_rows: int | None) -> tuple[_Parser, list[list[str]], Dialect]:
+def _first_rows(part: Part, found: Found, dialect: Dialect | None, max_rows: int | None) -> tuple[_Parser, PackedRows, Dialect]:
     """The (first) rows, read with the dialect that leaves the fewest problems, their parser and that dialect."""
     if dialect is None:
         head = text_stream(part.open(), found).read(HEAD)
@@ -60,16 +61,15 @@ def _first_rows(part: Part, found: Found, dialect: Dialect | None, max_rows: int
         plain = second.rows(max_rows)
         quoted_header = all(len(name) > 1 and name[0] == name[-1] == '"' for name in second.columns)  # a program that quotes wrote it
         neither = not parser.problems and not second.problems
-        if len(second.problems) < len(parser.problems) or (neither and not quoted_header and literal_quotes(plain)):
+        if len(second.problems) < len(parser.problems) or (neither and not quoted_header and literal_quotes(plain.lists())):
             parser, rows, dialect = second, plain, literal
     return parser, rows, dialect
 
 
-def _table(part: Part, parser: _Parser, rows: list[list[str]], dialect: Dialect, numbered: bool = False) -> Table:
+def _table(part: Part, parser: _Parser, rows: PackedRows, dialect: Dialect, numbered: bool = False) -> Table:
     """Rows as a table; numbered: they do not begin at the first one, or some are missing."""
-    cells = [list(column) for column in zip(*rows)] if rows else [[] for _ in parser.columns]
     table = Table(
-        ColumnRows(parser.columns, cells),
+        rows,
         parser.columns,
         file=part.name,
         format="tsv" if dialect.delimiter == "\t" else "csv",
@@ -138,9 +138,17 @@ class _Parser:
         self.row = self.restarts = 0
         self.columns: list[str] = []
 
-    def rows(self, max_rows: int | None) -> list[list[str]]:
+    def rows(self, max_rows: int | None) -> PackedRows:
         """The good rows; columns, numbers, lines and problems are set on the way."""
-        return list(islice(self.good(), max_rows))
+        return self.packed(islice(self.good(), max_rows))
+
+    def packed(self, records: Iterable[list[str]]) -> PackedRows:
+        """Good rows, each cell under the name of its column."""
+        found, names = PackedRows(), None
+        for record in records:
+            names = names or tuple(self.columns)  # known with the first record
+            found.add(names, record)
+        return found
 
     def good(self) -> Iterator[list[str]]:
         """The good rows one by one."""

@@ -13,6 +13,7 @@ from oneloop.errors import DataError, RecipeError, did_you_mean
 from oneloop.read import columnar, conll, delimited, json_rows, plain
 from oneloop.read.decoding import REMEDY, find_encoding
 from oneloop.read.detect import Detected, detect
+from oneloop.read.packed import kept
 from oneloop.read.shapes import flatten, paired
 from oneloop.read.sources import Part, unpacked
 from oneloop.read.table import Table, joined
@@ -107,7 +108,7 @@ def picked(table: Table, positions: range | list[int]) -> Table:
     """A table of the rows at `positions`; notes, problems and names stay."""
     at = [table.origin(i) for i in positions]
     found = Table(
-        [table[i] for i in positions],
+        kept(table.rows, positions),
         table.columns,
         file=table.file,
         format=table.format,

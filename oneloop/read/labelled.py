@@ -26,15 +26,17 @@ def labelled_rows(
     clean: Sequence[str],
     split: str,
     note: Callable[[str], None],
-) -> tuple[list[Row], list[Problem]]:
+) -> tuple[Sequence[Row], list[Problem]]:
     """The rows of a table as training and evaluation use them, and what is wrong with the others; `note` is told of every
-    row or cell that was left out or changed."""
+    row or cell that was left out or changed. They are packed."""
     from oneloop.read.cells import labels
     from oneloop.read.clean import apply_clean
-    from oneloop.read.roles import to_rows, told_ids
+    from oneloop.read.packed import kept, packed
+    from oneloop.read.roles import to_packed_rows, told_ids
     from oneloop.read.where import apply_where
 
-    rows, problems = to_rows(table, task, columns, training=True)
+    rows: Sequence[Row]
+    rows, problems = to_packed_rows(table, task, columns)
     for text in told_ids(table, columns):
         note(f"{text} ({split})")
     several = [column.role for column in task.columns if column.parse is labels]
@@ -54,10 +56,12 @@ def labelled_rows(
     rows, repaired, more = task.prepare_rows(rows)
     for text in repaired:
         note(f"{text} ({split})")
-    found = [row for row in rows if task.has_target(row)]
-    if len(found) < len(rows):
+    rows = packed(rows)
+    good = [i for i, row in enumerate(rows) if task.has_target(row)]
+    if len(good) < len(rows):
         left = [row["row"] for row in rows if not task.has_target(row)]
         named = ", ".join(map(str, left[:5])) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
         count = "1 row without an answer is" if len(left) == 1 else f"{len(left)} rows without an answer are"
         note(f"{count} left out ({split}: {named})")
-    return found, [*problems, *more]
+        rows = kept(rows, good)
+    return rows, [*problems, *more]

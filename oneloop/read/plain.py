@@ -13,13 +13,14 @@ from pathlib import PurePosixPath
 
 from oneloop.errors import DataError, Problem, counted, first_rows
 from oneloop.read.decoding import Found, find_encoding, text_stream
+from oneloop.read.packed import PackedRows
 from oneloop.read.sources import Part
 from oneloop.read.table import ColumnRows, Table
 
 
 def read_lines(part: Part, found: Found, *, max_rows: int | None = None) -> Table:
     """One row for each line that holds more than white space; the text of a line is kept without its end."""
-    texts: list[str] = []
+    texts = PackedRows()
     lines = array("q")
     blank = array("q")
     for number, line in enumerate(text_stream(part.open(), found), 1):
@@ -27,11 +28,11 @@ def read_lines(part: Part, found: Found, *, max_rows: int | None = None) -> Tabl
             break
         line = line.rstrip("\r\n")
         if line.strip():
-            texts.append(line)
+            texts.add(("text",), [line])
             lines.append(number)
         else:
             blank.append(number)
-    table = Table(ColumnRows(["text"], [texts]), ["text"], file=part.name, format="txt", lines=lines)
+    table = Table(texts, ["text"], file=part.name, format="txt", lines=lines)
     table.notes = list(found.notes)
     if blank:
         at = first_rows((("", number) for number in blank), "line")

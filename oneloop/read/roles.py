@@ -12,6 +12,7 @@ from typing import Any
 
 from oneloop.errors import Problem, did_you_mean
 from oneloop.read import cells
+from oneloop.read.packed import PackedRows
 from oneloop.read.separators import separator
 from oneloop.read.table import Cells, Table
 from oneloop.tasks.base import Column, Row, Task
@@ -35,11 +36,26 @@ def to_rows(
     Rows carry their id, their number and file, and `group` where a column says that rows belong to one document.
     """
     wanted = [column for column in task.columns if not (inputs_only and column.target)] or list(task.columns)
+    rows: list[Row] = []
+    return rows, _read_into(rows, table, task, wanted, columns, training)
+
+
+def to_packed_rows(table: Table, task: Task, columns: Mapped) -> tuple[PackedRows, list[Problem]]:
+    """Like `to_rows` for training, with the rows packed as they are made."""
+    rows = PackedRows()
+    return rows, _read_into(rows, table, task, task.columns, columns, True)
+
+
+def _read_into(
+    rows: list[Row] | PackedRows, table: Table, task: Task | type[Task], wanted: Iterable[Column], columns: Mapped, training: bool
+) -> list[Problem]:
     reader = _Reader(table, wanted, columns, training, getattr(task, "facts", {}).get("separators"))
     if reader.problems:
-        return [], reader.problems
-    rows = [row for i, found in enumerate(table) if (row := reader.row(i, found)) is not None]
-    return rows, reader.problems + mixed_types({"": table}, reader.targets())
+        return reader.problems
+    for i, found in enumerate(table):
+        if (row := reader.row(i, found)) is not None:
+            rows.append(row)
+    return reader.problems + mixed_types({"": table}, reader.targets())
 
 
 def separators(table: Table, task: Task | type[Task], columns: Mapped) -> dict[str, str]:

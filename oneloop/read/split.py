@@ -17,6 +17,7 @@ from typing import Any
 
 from oneloop import keyed
 from oneloop.errors import DataError, counted, first_rows
+from oneloop.read.packed import kept
 from oneloop.tasks.base import Column, Row
 
 SHARES = (0.8, 0.1, 0.1)  # training, validation, test
@@ -58,7 +59,7 @@ class SplitRecord:
         return dict(self.__dict__)
 
 
-@dataclass
+@dataclass(slots=True)
 class Group:
     """Rows that stay together; `place` in [0, 1) is the hash that decides; `label` is the class it counts for."""
 
@@ -72,14 +73,14 @@ class Group:
 
 
 def make_splits(
-    rows_by_split: dict[str, list[Row]],
+    rows_by_split: Mapping[str, Sequence[Row]],
     *,
     seed: int,
     label_of: LabelOf | None = None,
     text_of: LabelOf | None = None,
     columns: Sequence[Column] = (),
     shares: Sequence[float] = SHARES,
-) -> tuple[dict[str, list[Row]], SplitRecord]:
+) -> tuple[dict[str, Sequence[Row]], SplitRecord]:
     """Train, validation and test from what is there.
 
     Only train: 80/10/10, or other `shares` (train, validation, test; sum 1). Train and test: 10 % of train (the share of
@@ -116,14 +117,14 @@ def divide(
     label_of: LabelOf | None = None,
     text_of: LabelOf | None = None,
     notes: list[str] | None = None,
-) -> dict[str, list[Row]]:
+) -> dict[str, Sequence[Row]]:
     """`rows` cut into train and each split in `wanted` (its share of the rows, at least one row where there are enough)."""
     notes = [] if notes is None else notes
     groups = _groups(rows, seed, text_of or content, notes)
     _label(groups, rows, label_of, notes)
     sides = _assign(groups, dict(wanted), notes)
     side_of = {index: side for group, side in zip(groups, sides) for index in group.rows}
-    return {split: [row for i, row in enumerate(rows) if side_of[i] == split] for split in ("train", *wanted)}
+    return {split: kept(rows, [i for i in range(len(rows)) if side_of[i] == split]) for split in ("train", *wanted)}
 
 
 def _label_of(columns: Sequence[Column]) -> LabelOf | None:

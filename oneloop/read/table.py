@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from oneloop.errors import DataError, Problem
+from oneloop.read.packed import PackedRows
 
 Cells = dict[str, Any]
 
@@ -161,7 +162,7 @@ def joined(tables: Sequence[Table], format: str = "") -> Table:
     if all(isinstance(table.rows, ColumnRows) and table.columns == columns for table in tables):
         rows = ColumnRows(columns, [[cell for table in tables for cell in table.column(name)] for name in columns])
     else:
-        rows = [row for table in tables for row in table]
+        rows = PackedRows(row for table in tables for row in table)
     origins = [table.origin(i) for table in tables for i in range(len(table))]
     result = Table(
         rows,

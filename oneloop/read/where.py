@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneloop.errors import RecipeError, did_you_mean
+from oneloop.read.packed import kept
 
 MAX_LENGTH = 10_000  # characters of an expression
 MAX_DEPTH = 100  # brackets and nots inside each other
@@ -101,14 +102,13 @@ def compile_where(expression: str) -> Where:
     return Where(expression, test, tuple(dict.fromkeys(parser.fields)))
 
 
-def apply_where(rows: Sequence[Row], expression: str, table: Any = None) -> list[Row]:
+def apply_where(rows: Sequence[Row], expression: str, table: Any = None) -> Sequence[Row]:
     """The rows for which `expression` is true, in order.
 
     table: the Table they were made from; its columns can then be used as well as the roles. RecipeError for an expression that
     cannot be read or names a field that no row has.
     """
     where = compile_where(expression)
-    rows = list(rows)
     known = {name for row in rows for name in row}
     beside = [name for name in where.fields if name not in known and table is not None and name in table.columns]
     unknown = [name for name in where.fields if name not in known and name not in beside]
@@ -117,9 +117,9 @@ def apply_where(rows: Sequence[Row], expression: str, table: Any = None) -> list
         near = did_you_mean(unknown[0], have)
         raise RecipeError(f"no row has a field '{unknown[0]}'{near}", where=f"where: {expression}", expected="one of " + ", ".join(have))
     if not beside:
-        return [row for row in rows if where.test(row)]
+        return kept(rows, [i for i, row in enumerate(rows) if where.test(row)])
     cells = _beside(table, beside)
-    return [row for row in rows if where.test(cells.get((row.get("file"), row.get("row")), {}) | row)]
+    return kept(rows, [i for i, row in enumerate(rows) if where.test(cells.get((row.get("file"), row.get("row")), {}) | row)])
 
 
 def _beside(table: Any, names: Iterable[str]) -> dict[tuple[Any, Any], Row]:

@@ -73,7 +73,7 @@ def scored_table(data: str | Sequence[str], max_bad: int, notes: list[str]) -> t
     return split, table
 
 
-def scored_rows(model: Model, table: Table, columns: Mapping[str, Any] | None, max_bad: int, split: str, notes: list[str]) -> list[Row]:
+def scored_rows(model: Model, table: Table, columns: Mapping[str, Any] | None, max_bad: int, split: str, notes: list[str]) -> Sequence[Row]:
     """Role rows whose right answers the model could give. DataError with everything that is wrong, all at once."""
     from oneloop.read.labelled import labelled_rows
     from oneloop.ship.predict import columns_for
@@ -103,7 +103,7 @@ def scored_rows(model: Model, table: Table, columns: Mapping[str, Any] | None, m
 
 def training_rows(
     model: Model, train: str | Sequence[str] | None, columns: Mapping[str, Any] | None, max_bad: int, notes: list[str]
-) -> list[Row] | None:
+) -> Sequence[Row] | None:
     """The rows that the naive baseline learns from; None where none are given."""
     if train is None:
         return None
@@ -114,7 +114,7 @@ def training_rows(
 
 
 def document(
-    model: Model, found: Evaluation, table: Table, split: str, train: list[Row] | None, seconds: float, notes: list[str]
+    model: Model, found: Evaluation, table: Table, split: str, train: Sequence[Row] | None, seconds: float, notes: list[str]
 ) -> dict[str, Any]:
     """The contents of metrics.json for an evaluation."""
     from oneloop.measure.interval import interval
@@ -149,7 +149,7 @@ def document(
     }
 
 
-def baseline(model: Model, rows: Sequence[Row], train: list[Row] | None) -> dict[str, Any] | None:
+def baseline(model: Model, rows: Sequence[Row], train: Sequence[Row] | None) -> dict[str, Any] | None:
     """The naive method's score on the same rows, by the same scorer; a name without metrics where it has nothing to learn from."""
     from oneloop.measure.interval import interval
 

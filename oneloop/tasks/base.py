@@ -111,9 +111,9 @@ class Task:
     def learn(self, rows: Sequence[Row]) -> None:
         """Set `self.facts` from all labelled rows of the run's splits (label names come from training rows)."""
 
-    def prepare_rows(self, rows: Sequence[Row]) -> tuple[list[Row], list[str], list[Problem]]:
+    def prepare_rows(self, rows: Sequence[Row]) -> tuple[Sequence[Row], list[str], list[Problem]]:
         """Rows as this task trains and scores them, notes on what was repaired, and problems that remain."""
-        return list(rows), [], []
+        return rows, [], []
 
     def unknown_labels(self, rows: Sequence[Row]) -> list[Problem]:
         """Problems for validation or test rows whose labels no training row has."""
@@ -146,10 +146,10 @@ class Task:
         a row follow each other. `tokens` counts the row's tokens this feature adds, `cut` those that were dropped."""
         raise TypeError(f"{type(self).__name__} does not say how to encode")
 
-    def pack(self, features: Sequence[Feature]) -> list[Feature]:
+    def pack(self, features: Sequence[Feature]) -> Sequence[Feature]:
         """The training features as they are trained: as they are, or joined into blocks. A block of several rows names
         them all under `rows`, the first of them also under `row`. Evaluation and prediction never pack."""
-        return list(features)
+        return features
 
     def draw(self, feature: Feature, number: int) -> Feature:
         """The feature with its random part drawn (masks, noise), as a function of `number` alone.
