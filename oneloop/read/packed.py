@@ -3,20 +3,29 @@
 In:  dicts, one after the other: cells of a file, role rows, features
 Out: a sequence that gives each of them back, equal and of the same types, when it is asked for
 
-A row is its values, pickled, in one buffer, and 8 bytes that say where it ends. The names of its fields are kept once. A text
-that repeats the one in the same field of the row before (a file's name, a passage with several questions) is kept at most
-twice. What is given out is a copy: changing it changes nothing here.
+A row is its cells as text, parted by zero characters, in one buffer, and 8 bytes that say where it ends. What its fields are
+called and how each cell is written is kept once for all rows alike. A text that repeats the one in the same field of the row
+before (a file's name, a passage with several questions) is kept at most twice. Lists of whole numbers (token ids) lie in arrays
+of 1, 2, 4 or 8 bytes a number. What cannot be written exactly (arrays, tuples) is kept as it is. What is given out otherwise is
+a copy: changing it changes nothing here.
 """
 
 from __future__ import annotations
 
-import pickle
+import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
 Item = dict[str, Any]
-SHARED_FROM = 16  # characters from which a repeated text is kept once; a reference takes up to 5 bytes
+Shape = tuple[tuple[str, ...], str]  # the names of the fields, and how the cell of each is written, a letter each
+SHARED_FROM = 16  # characters from which a repeated text is kept once; a reference takes a few
+PARTS = "\0"  # stands between two cells; a text that holds it is written as JSON
+TEXT, INTEGER, FLOAT, JSON, REPEATED, OBJECT = "sifjro"
+WIDTHS = {"b": 1 << 7, "h": 1 << 15, "l": 1 << 31, "q": 1 << 63}  # letter of a list of whole numbers -> what these are below
+CODES = {"b": "b", "h": "h", "l": "i", "q": "q"}  # … -> its array's type
+ATOMS = {str, int, float, bool, type(None)}
+_write = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 class PackedRows(Sequence[Item]):
@@ -25,40 +34,78 @@ class PackedRows(Sequence[Item]):
     def __init__(self, rows: Iterable[Item] = ()) -> None:
         self._bytes = bytearray()
         self._ends = array("q", [0])
-        self._shapes: list[tuple[tuple[str, ...], tuple[int, ...]]] = []  # names of the fields, and which of them are references
-        self._numbers: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}
-        self._texts: list[str] = []  # what references point to
-        self._last: dict[str, tuple[str, int]] = {}  # field -> its last long text and the number of that in `_texts`, -1 for none
+        self._kinds = array("i")  # the shape of each row
+        self._shapes: list[Shape] = []
+        self._numbers: dict[Shape, int] = {}
+        self._objects: list[Any] = []  # repeated texts, and what cannot be written
+        self._lists = {letter: array(code) for letter, code in CODES.items()}
+        self._last: dict[str, tuple[str, int]] = {}  # field -> its last long text and the number of that in `_objects`, or -1
         for row in rows:
             self.append(row)
 
     def append(self, row: Item) -> None:
         """Add one row."""
-        self.add(tuple(row), list(row.values()))
+        self.add(tuple(row), row.values())
 
-    def add(self, names: tuple[str, ...], values: list[Any]) -> None:
-        """Add one row as its field names and its values; `values` is used up."""
-        references: tuple[int, ...] = ()
-        for place, value in enumerate(values):
-            if type(value) is str and len(value) >= SHARED_FROM:
-                text, number = self._last.get(names[place], ("", -1))
-                if text != value:
-                    self._last[names[place]] = value, -1
-                    continue
-                if number < 0:
-                    number = len(self._texts)
-                    self._texts.append(value)
-                    self._last[names[place]] = value, number
-                values[place] = number
-                references += (place,)
-        shape = names, references
-        kind = self._numbers.get(shape)
-        if kind is None:
-            kind = self._numbers[shape] = len(self._shapes)
+    def add(self, names: tuple[str, ...], values: Iterable[Any]) -> None:
+        """Add one row as its field names and its values."""
+        kinds, cells = "", []
+        for name, value in zip(names, values):
+            kind, cell = self._text(name, value) if type(value) is str else self._other(value)
+            kinds += kind
+            cells.append(cell)
+        shape = names, kinds
+        number = self._numbers.get(shape)
+        if number is None:
+            number = self._numbers[shape] = len(self._shapes)
             self._shapes.append(shape)
-        values.append(kind)
-        self._bytes += pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
+        self._bytes += PARTS.join(cells).encode("utf-8", "surrogatepass")
         self._ends.append(len(self._bytes))
+        self._kinds.append(number)
+
+    def _text(self, name: str, value: str) -> tuple[str, str]:
+        """The letter and the writing of a text."""
+        if len(value) >= SHARED_FROM:
+            text, number = self._last.get(name, ("", -1))
+            if text == value:
+                if number < 0:
+                    number = len(self._objects)
+                    self._objects.append(value)
+                    self._last[name] = value, number
+                return REPEATED, str(number)
+            self._last[name] = value, -1
+        return (JSON, _write(value)) if PARTS in value else (TEXT, value)
+
+    def _other(self, value: Any) -> tuple[str, str]:
+        """The letter and the writing of a value that is no text."""
+        if type(value) is int and -WIDTHS["q"] <= value < WIDTHS["q"]:
+            return INTEGER, str(value)
+        if type(value) is float:
+            return FLOAT, repr(value)
+        if type(value) is list and value and set(map(type, value)) == {int}:
+            low, high = min(value), max(value)
+            for letter, limit in WIDTHS.items():
+                if -limit <= low and high < limit:
+                    kept = self._lists[letter]
+                    kept.extend(value)
+                    return letter, f"{len(kept) - len(value)} {len(kept)}"
+        if _exact(value):
+            return JSON, _write(value)
+        self._objects.append(value)
+        return OBJECT, str(len(self._objects) - 1)
+
+    def _read(self, kind: str, cell: str) -> Any:
+        """The value that was written so."""
+        if kind == TEXT:
+            return cell
+        if kind == INTEGER:
+            return int(cell)
+        if kind in WIDTHS:
+            start, end = cell.split(" ")
+            return self._lists[kind][int(start) : int(end)].tolist()
+        if kind == FLOAT:
+            return float(cell)
+        return json.loads(cell) if kind == JSON else self._objects[int(cell)]
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -89,24 +136,22 @@ class PackedRows(Sequence[Item]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"PackedRows({len(self)} rows, {self.size()} bytes)"
+        return f"PackedRows({len(self)} rows, {len(self._bytes)} bytes)"
 
     def _row(self, position: int) -> Item:
-        with memoryview(self._bytes)[self._ends[position] : self._ends[position + 1]] as piece:
-            values = pickle.loads(piece)
-        names, references = self._shapes[values.pop()]
-        for place in references:
-            values[place] = self._texts[values[place]]
-        return dict(zip(names, values))
+        cells = self._bytes[self._ends[position] : self._ends[position + 1]].decode("utf-8", "surrogatepass").split(PARTS)
+        names, kinds = self._shapes[self._kinds[position]]
+        return {name: cell if kind == TEXT else self._read(kind, cell) for name, kind, cell in zip(names, kinds, cells)}
 
     def take(self, positions: Iterable[int]) -> PackedRows:
         """A new sequence of the rows at `positions`, in that order; nothing is unpacked."""
         found = PackedRows()
-        found._shapes, found._numbers, found._texts = list(self._shapes), dict(self._numbers), list(self._texts)
-        view = memoryview(self._bytes)
+        found._shapes, found._numbers = list(self._shapes), dict(self._numbers)
+        found._objects, found._lists = self._objects, self._lists  # these only grow: what refers to them stays right
         for position in positions:
-            found._bytes += view[self._ends[position] : self._ends[position + 1]]
+            found._bytes += self._bytes[self._ends[position] : self._ends[position + 1]]
             found._ends.append(len(found._bytes))
+            found._kinds.append(self._kinds[position])
         return found
 
     def column(self, name: str) -> list[Any]:
@@ -117,9 +162,14 @@ class PackedRows(Sequence[Item]):
         """The values of every row, without the names of their fields."""
         return [list(row.values()) for row in self]
 
-    def size(self) -> int:
-        """Bytes that the rows take here, repeated texts included."""
-        return len(self._bytes) + self._ends.itemsize * len(self._ends) + sum(map(len, self._texts))
+
+def _exact(value: Any) -> bool:
+    """Whether JSON gives a value back as it was, types included."""
+    if type(value) is list:
+        return set(map(type, value)) <= ATOMS or all(map(_exact, value))
+    if type(value) is dict:
+        return set(map(type, value)) <= {str} and all(map(_exact, value.values()))
+    return type(value) in ATOMS
 
 
 def packed(rows: Iterable[Item]) -> PackedRows:
