@@ -11,7 +11,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TextIO
 
 from oneloop.errors import Problem, counted, first_rows
@@ -142,12 +142,11 @@ class _Parser:
         """The good rows; columns, numbers, lines and problems are set on the way."""
         return self.packed(islice(self.good(), max_rows))
 
-    def packed(self, records: Iterable[list[str]]) -> PackedRows:
+    def packed(self, records: Iterator[list[str]]) -> PackedRows:
         """Good rows, each cell under the name of its column."""
-        found, names = PackedRows(), None
-        for record in records:
-            names = names or tuple(self.columns)  # known with the first record
-            found.add(names, record)
+        found = PackedRows()
+        for first in records:  # the names of the columns are known with the first record
+            found.extend_texts(tuple(self.columns), chain([first], records))
         return found
 
     def good(self) -> Iterator[list[str]]:

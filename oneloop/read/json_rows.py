@@ -14,7 +14,6 @@ from typing import Any
 from oneloop.errors import DataError, Problem
 from oneloop.read.decoding import Found, text_stream
 from oneloop.read.json_text import SPACE, close_early, faults, line_at, parse, parse_at, plain_reason, skip_at
-from oneloop.read.packed import PackedRows
 from oneloop.read.sources import Part
 from oneloop.read.table import Cells, Table
 
@@ -28,7 +27,7 @@ class Collector:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.rows = PackedRows()
+        self.rows: list[Cells] = []
         self.numbers, self.lines = array("q"), array("q")
         self.problems: list[Problem] = []
         self.columns: dict[str, None] = {}

@@ -54,14 +54,29 @@ class PackedRows(Sequence[Item]):
             kind, cell = self._text(name, value) if type(value) is str else self._other(value)
             kinds += kind
             cells.append(cell)
-        shape = names, kinds
+        self._bytes += PARTS.join(cells).encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._bytes))
+        self._kinds.append(self._number((names, kinds)))
+
+    def extend_texts(self, names: tuple[str, ...], records: Iterable[Sequence[str]]) -> None:
+        """Add rows of nothing but texts, fast: repeated ones are not looked for."""
+        buffer, ends, parts = self._bytes, self._ends, len(names) - 1
+        number = self._number((names, TEXT * len(names)))
+        for record in records:
+            line = PARTS.join(record)
+            if line.count(PARTS) != parts:
+                self.add(names, record)
+                continue
+            buffer += line.encode("utf-8", "surrogatepass")
+            ends.append(len(buffer))
+            self._kinds.append(number)
+
+    def _number(self, shape: Shape) -> int:
         number = self._numbers.get(shape)
         if number is None:
             number = self._numbers[shape] = len(self._shapes)
             self._shapes.append(shape)
-        self._bytes += PARTS.join(cells).encode("utf-8", "surrogatepass")
-        self._ends.append(len(self._bytes))
-        self._kinds.append(number)
+        return number
 
     def _text(self, name: str, value: str) -> tuple[str, str]:
         """The letter and the writing of a text."""

@@ -28,7 +28,7 @@ def read_lines(part: Part, found: Found, *, max_rows: int | None = None) -> Tabl
             break
         line = line.rstrip("\r\n")
         if line.strip():
-            texts.add(("text",), [line])
+            texts.extend_texts(("text",), [[line]])
             lines.append(number)
         else:
             blank.append(number)
