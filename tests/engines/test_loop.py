@@ -79,7 +79,7 @@ def long_loss(model: Any, parts: Parts, ids: tuple[str, ...]) -> Any:
 
     losses = []
     for row in chosen(parts, ids):
-        windows = [feature["input_ids"] for feature in parts.features if parts.rows[feature["row"]] is row]
+        windows = [feature["input_ids"] for feature in parts.features if parts.rows[feature["row"]] == row]
         assert sum(map(len, windows)) - 2 * len(windows) >= len(parts.tokenizer(row["text"], add_special_tokens=False)["input_ids"])
         logits = sum(model(torch.tensor([list(window)])).logits[0] * (len(window) - 2) for window in windows)
         mean = logits / sum(len(window) - 2 for window in windows)
