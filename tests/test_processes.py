@@ -202,7 +202,7 @@ def test_C127_SIGTERM_stops_all_processes_after_one_step_and_the_run_goes_on(ser
     run = world / "runs" / f"stopped-{engine}-{who}"
     argv = words(samples.settings(world, "tokens", output=str(run), **more))
     children = start(server, 2, argv)
-    until(lambda: (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) > 5)
+    until(lambda: (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) > 6)
     for child in children if who == "all" else children[1:]:
         child.send(signal.SIGTERM)
     assert [child.wait(SECONDS) for child in children] == [143, 143], "\n".join(child.said for child in children)
@@ -228,7 +228,7 @@ def test_a_run_that_began_on_two_processes_ends_on_one(server: Server, world: Pa
     run = world / "runs" / "fewer"
     argv = words(samples.settings(world, "tokens", output=str(run), **more))
     children = start(server, 2, argv)
-    until(lambda: (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) > 5)
+    until(lambda: (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) > 6)
     for child in children:
         child.send(signal.SIGKILL)
         child.wait()

@@ -51,7 +51,7 @@ def classified() -> Path:
         "--output",
         "classified",
         "--epochs",
-        "12",
+        "36",
         "--learning-rate",
         "5e-3",
         "--json",
