@@ -53,7 +53,7 @@ def labelled(profiles: Sequence[Profile]) -> Iterator[Candidate]:
     if not texts:
         return
     text = _text_of(texts)
-    pair = _pair(text, [p for p in texts if p is not text])
+    pair = _pair(text, [p for p in texts if p is not text]) or _repeated_pair(text, profiles)
     if pair is not None:
         first, second = sorted((text, pair), key=lambda p: (sounds_like(p.name, "text_pair"), profiles.index(p)))
         text, pair = first, second
@@ -83,6 +83,16 @@ def _pair(text: Profile, others: Sequence[Profile]) -> Profile | None:
             or 0.4 < relation.ratio < 2.5
             or other.asks > 0.5
         ):
+            return other
+    return None
+
+
+def _repeated_pair(text: Profile, profiles: Sequence[Profile]) -> Profile | None:
+    """A second text of a few sentences that come again and again (hypotheses such as "This text is about sport."): called so, and
+    beside another column that can be the label."""
+    for other in profiles:
+        sentences = other is not text and other.kind == "text" and other.words >= 3 and not bookkeeping(other)
+        if sentences and sounds_like(other.name, "text_pair") and any(p.few for p in profiles if p is not other and not bookkeeping(p)):
             return other
     return None
 

@@ -40,6 +40,8 @@ def look(data: Any) -> Diagnosis:
     from oneloop.diagnose.data import from_table
 
     rows = opened(data)
+    if not len(rows) and getattr(rows, "problems", ()):
+        rows.raise_problems()  # nothing can be said of a file without a single row
     found = from_table(rows)
     if isinstance(data, str) or hasattr(data, "__fspath__"):
         found.data = str(data)

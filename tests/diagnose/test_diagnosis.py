@@ -102,3 +102,32 @@ def test_numbers_and_several_labels_have_their_own_metric_and_shape(tmp_path: Pa
     assert (number.task, number.metric, number.label_shape) == ("sequence-classification", "spearman", "one float per text")
     assert "RMSE" in number.metric_limits and number.as_dict()["metric"] == "spearman"
     assert labels.metric == "macro_f1" and "multi-hot" in labels.label_shape and "class id" not in labels.label_shape
+
+
+@pytest.mark.parametrize("text", ["words,kind\n", "words,words,kind\nhello there,how are you,a\n"])
+def test_a_file_without_a_usable_row_is_an_error_and_no_task(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text(text, "utf-8")
+    with pytest.raises(OneloopError, match="0 rows are usable") as found:
+        diagnose(data=path)
+    assert "line 1" in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "sentences", [["This text is about sport.", "This text is about food.", "This text is about money."], ["A man eats", "It rains again"]]
+)
+def test_a_second_text_that_repeats_is_still_one_of_a_pair(tmp_path: Path, sentences: list[str]) -> None:
+    path, verdicts = tmp_path / "nli.tsv", ("entailment", "neutral", "contradiction")
+    things = ("the cook cut the bread", "two boys kicked a ball", "rates rose again", "a dog slept in the sun")
+    lines = [f"{things[i % 4]} on day {i}\t{sentences[i % len(sentences)]}\t{verdicts[i * 7 % 3]}" for i in range(90)]
+    path.write_text("premise\thypothesis\tgold\n" + "\n".join(lines) + "\n", "utf-8")
+    found = diagnose(data=path)
+    assert found.task == "sequence-classification"
+    assert found.columns == {"text": "premise", "text_pair": "hypothesis", "label": "gold"}
+
+
+def test_short_repeated_answers_stay_the_label(tmp_path: Path) -> None:
+    """A column called response may hold the second text of a pair, or what people chose."""
+    path, chosen = tmp_path / "survey.csv", ("very satisfied", "not satisfied")
+    path.write_text("comment,response\n" + "".join(f"the room was fine on visit {i},{chosen[i % 2]}\n" for i in range(60)), "utf-8")
+    assert diagnose(data=path).columns == {"text": "comment", "label": "response"}
