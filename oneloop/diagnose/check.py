@@ -16,6 +16,7 @@ from typing import Any
 from oneloop.diagnose.checks import answers, documents, drift, labels, lengths, noise, pairs, retrieval, spans, spelling, splits, tags, text
 from oneloop.diagnose.checks.copies import leaked
 from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, SHOWN_ROWS, TRAIN, VERDICTS, Data, Finding, about, from_problems
+from oneloop.diagnose.diagnosis import written
 from oneloop.errors import DataError, OneloopError, Problem
 from oneloop.tasks import task_class
 from oneloop.tasks.base import Row, Task
@@ -90,7 +91,7 @@ class Report:
         sizes = ", ".join(f"{name} {size:,}" for name, size in self.splits.items())
         lines = [f"{self.verdict.upper()} · {self.task or 'no task named'} · rows: {sizes or 'none'}"]
         if self.columns:
-            lines.append("columns: " + ", ".join(f"{role} = {column}" for role, column in self.columns.items()))
+            lines.append("columns: " + ", ".join(f"{role} = {written(column)}" for role, column in self.columns.items()))
         if "tokens" in self.figures:
             lines.append("tokens: " + self.figures["tokens"]["summary"])
         for severity in ORDER:
@@ -102,8 +103,16 @@ class Report:
         if not self.findings:
             lines += ["", "Nothing to report."]
         lines += ["", *(f"note: {note}" for note in self.notes)] if self.notes else []
-        lines += ["", *(f"{what}: {value}" for what, value in self.written.items())] if self.written else []
+        lines += ["", *(f"{what}: {_told(value)}" for what, value in self.written.items())] if self.written else []
         return "\n".join(lines)
+
+
+def _told(value: Any) -> str:
+    """What was written, for a person: the folder, its files and how many of each change."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    changes = ", ".join(f"{what} {count:,}" for what, count in value.get("changes", {}).items()) or "nothing had to be changed"
+    return f"{', '.join(value.get('files', []))} in {value.get('folder')} ({changes})"
 
 
 def _rendered(finding: Finding) -> Iterator[str]:
@@ -251,7 +260,7 @@ def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any]
         own = mapped
         if not columns and not _has(table, mapped):
             own = map_columns(table, task.name)
-            told = ", ".join(f"{role} = {column}" for role, column in own.items()) or "none"
+            told = ", ".join(f"{role} = {written(column)}" for role, column in own.items()) or "none"
             report.findings.append(
                 Finding(
                     "columns-renamed",

@@ -34,9 +34,13 @@ def candidates(found: Sequence[Profile]) -> list[Candidate]:
 
 
 def declared(rows: Any) -> list[Candidate]:
-    """What a file says of its own columns: a text in two languages under `translation`; SQuAD's nesting, its answers kept back."""
+    """What a file says of its own columns: a text in two languages under `translation` or in two files named for them; SQuAD's
+    nesting, its answers kept back."""
     if any(name.startswith("translation.") for name in getattr(rows, "aliases", {})):
         columns, why = {"source": "source", "target": "target"}, "column translation holds each row in two languages"
+        return [Candidate("source target", columns, 1.0, [why])]
+    if getattr(rows, "format", "") == "parallel":
+        columns, why = {"source": "source", "target": "target"}, "two files named for their languages, line by line"
         return [Candidate("source target", columns, 1.0, [why])]
     if getattr(rows, "format", "") == "squad" and "answers" not in columns_of(rows):
         columns, why = {"question": "question", "context": "context"}, "paragraphs with their questions, as in SQuAD, without any answer"

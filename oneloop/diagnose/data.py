@@ -114,7 +114,7 @@ def outside(found: Sequence[Profile], every: Sequence[Candidate]) -> tuple[str, 
         return "", ""
     numbers = [p for p in found if p.kind == "number" and not p.identifies]
     times = [p for p in found if p.dates]
-    codes = [p for p in found if p.codes or p.identifies]
+    codes = [p for p in found if (p.codes or p.identifies) and not p.dates]
     if judgements(found):
         return "", ""
     if len(codes) >= 2 and (len(numbers) >= 1 or len(found) <= 4) and not times[1:] and len(numbers) <= 3:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from oneloop.diagnose.language import CODES
@@ -18,6 +19,8 @@ from oneloop.diagnose.shapes import Candidate
 
 HANDFUL = 20  # rows in which every one of dozens of classes may be another
 ENOUGH = 40  # rows from which what the text foretells tells a target from what only stands beside the text
+YES = frozenset({"1", "1.0", "true", "yes", "x", "y", "t"})  # as `oneloop.read.cells.truth` reads them
+NO = frozenset({"0", "0.0", "false", "no", "n", "f"})
 SEPARATORS = ("|", ";", ",", "/")  # as `oneloop.read.separators` tries them
 
 
@@ -59,7 +62,7 @@ def labelled(profiles: Sequence[Profile]) -> Iterator[Candidate]:
         text, pair = first, second
     chosen = {"text": text.name} | ({"text_pair": pair.name} if pair else {})
     rest = [p for p in profiles if p is not text and p is not pair]
-    for finder in (_one_hot, _several, _single, _graded):
+    for finder in (_one_hot, _weighed, _several, _single, _listed, _graded):
         yield from finder(chosen, text, pair, rest)
 
 
@@ -185,16 +188,48 @@ def _bounded(column: Profile) -> bool:
 
 
 def _one_hot(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
-    """Several columns of 0 and 1."""
-    flags = [p for p in rest if p.distinct <= 2 and p.kind in ("number", "text") and p.filled > 0.9 and _flag(p)]
-    if len(flags) >= 2 and sum(1 for p in flags if p.distinct == 2) >= 2:
+    """Several columns of 0 and 1, yes and no, or of crosses and empty cells."""
+    flags = [p for p in rest if _flag(p)]
+    if len(flags) >= 2 and sum(1 for p in flags if p.distinct == 2 or _crosses(p)) >= 2:
         names = [p.name for p in flags]
         why = f"columns {', '.join(names[:5])}{', …' if len(names) > 5 else ''} say yes or no of each text"
         yield Candidate("text labels", chosen | {"labels": names}, 0.80 + 0.02 * min(5, len(flags)), [why])
 
 
 def _flag(profile: Profile) -> bool:
-    return {text.strip().lower() for text in profile.texts} <= {"0", "1", "0.0", "1.0", "true", "false"}
+    """Whether every cell says yes or no in a way that is read as such."""
+    if profile.kind not in ("number", "text") or profile.distinct > 2:
+        return False
+    return _crosses(profile) or (profile.filled > 0.9 and {text.strip().lower() for text in profile.texts} <= YES | NO)
+
+
+def _crosses(profile: Profile) -> bool:
+    """Whether the cells are one mark for yes where they are filled, and empty elsewhere."""
+    return 0 < profile.filled < 1 and len(marks := {text.strip().lower() for text in profile.texts}) == 1 and marks <= YES
+
+
+def _weighed(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
+    """An object that says yes or no to each label by name: {"URGENT": 1.0, "ROUTINE": 0.0}."""
+    for column in rest:
+        if column.kind != "object":
+            continue
+        pairs = [pair for value in column.values if isinstance(value, dict) for pair in value.items()]
+        names = Counter(name for name, _ in pairs)
+        plain = all(isinstance(weight, int | float) and weight in (0, 1) for _, weight in pairs)
+        both = {float(weight) for _, weight in pairs} == {0, 1} if plain else False
+        if both and len(names) >= 2 and min(names.values()) >= 0.8 * len(column.values):
+            why = f"column {column.name} says yes or no to {len(names)} labels for each text ({', '.join(sorted(names)[:4])})"
+            yield Candidate("text labels", chosen | {"labels": column.name}, 0.92, [why])
+
+
+def _listed(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
+    """A list with exactly one label in every row, as annotation programs write a single choice."""
+    for column in rest:
+        alone = column.kind == "strings" and all(isinstance(value, list) and len(value) == 1 for value in column.values)
+        if alone and column.filled > 0.3 and 2 <= len(column.items) <= 0.6 * column.items.total() + 4 and column.tagged < 0.9:
+            score = 0.84 + 0.05 * sounds_like(column.name, "label")
+            why = f"column {column.name} lists one label for each text, {len(column.items)} different ones"
+            yield Candidate("text label", chosen | {"label": column.name}, score, [why])
 
 
 def _several(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:

@@ -18,8 +18,9 @@ PART = re.compile(r"[A-Z]+(?![a-zà-ÿ])|[A-Z]?[^\W\d_A-Z]+|\d+")
 
 @cache
 def parts(name: str) -> frozenset[str]:
-    """The words of a column name in lower case, with the whole name and each word joined to a following number."""
-    found = [part.lower() for part in PART.findall(name)]
+    """The words of a column name in lower case, with the whole name and each word joined to a following number. Of a nested
+    `queue.name` the name is the queue's: it does not say that the column holds titles or people."""
+    found = [part.lower() for part in PART.findall(name.removesuffix(".name") or name)]
     joined = {a + b for a, b in pairwise(found)}
     return frozenset(found) | joined | {name.lower()}
 

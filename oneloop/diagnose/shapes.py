@@ -19,6 +19,10 @@ from oneloop.diagnose.relations import Relation
 NAMED = 0.05  # what a fitting column name adds: a tie-breaker
 EQUAL = 0.9  # share of rows in which words and tags must be equally many, where nothing else says that they are words and tags
 APART = 0.5  # … and where something does, by how much their numbers may differ
+WORD_ROWS = (
+    "each row holds one word: a model would see every word without its sentence; write one row for each sentence, a list of words and "
+    "a list of tags, or word and tag a line with a blank line after each sentence (CoNLL)"
+)
 SHOWN = 4  # labels and tags that a reason names
 
 
@@ -225,7 +229,8 @@ def _tagged_all_the_same(words: Profile, marks: Profile, lengths: Sequence[tuple
     apart, total = sum(abs(x - y) for x, y in lengths), sum(x for x, _ in lengths)
     called = sounds_like(words.name, "tokens") and sounds_like(marks.name, "tags") and marks.kind in ("strings", "numbers")
     written = (marks.tagged > 0.9 or (marks.kind == "text" and _spaced_tags(marks))) and words.tagged < 0.5 and _ner_like(marks) > 0
-    return bool(lengths) and apart <= APART * total and bool(called or written)
+    lists = any(tags > 1 for _, tags in lengths)  # `Sentence: 7` beside the tag of one word is no pair of lists
+    return lists and apart <= APART * total and bool(called or written)
 
 
 def _ner_like(profile: Profile) -> float:
@@ -243,7 +248,8 @@ def word_rows(profiles: Sequence[Profile]) -> Iterator[Candidate]:
             ]
             for word in words:
                 columns = {"tokens": word.name, "tags": marks.name}
-                yield Candidate("tokens tags", columns, 0.93, [f"each row is one word ({word.name}) with its tag ({marks.name})"])
+                why = f"each row is one word ({word.name}) with its tag ({marks.name})"
+                yield Candidate("tokens tags", columns, 0.93, [why], [WORD_ROWS])
 
 
 def answers(profiles: Sequence[Profile]) -> Iterator[Candidate]:

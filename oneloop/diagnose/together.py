@@ -107,7 +107,10 @@ def combined(said: Diagnosis, reading: Reading, seen: Diagnosis) -> Diagnosis:
     settled = task in seen.tasks and not seen.none
     ambiguous = said.ambiguous and not settled
     columns = seen.mappings.get(task) or map_columns(seen.rows, task)
-    why = [*said.evidence.get(task, []), *seen.evidence.get(task, [])] or said.why
+    worded = said.tasks[0]
+    kept = said.evidence.get(task, []) if task == worded else []  # words that ask for another task decided nothing
+    why = [*kept, *seen.evidence.get(task, [])] or said.why
+    overruled = [f"the words alone would be read as {worded} ({said.why[0]}); the data decides for {task}"] if task != worded else []
     mappings = {name: seen.mappings.get(name) or map_columns(seen.rows, name) for name in tasks[:SHOWN_TASKS]}
     return Diagnosis(
         tasks[:SHOWN_TASKS],
@@ -117,7 +120,7 @@ def combined(said: Diagnosis, reading: Reading, seen: Diagnosis) -> Diagnosis:
         options=said.options if ambiguous else [],
         evidence=said.evidence | {name: [*said.evidence.get(name, []), *found] for name, found in seen.evidence.items()},
         mappings=mappings,
-        notes=contradiction(task, columns, seen) + seen.notes,
+        notes=overruled + contradiction(task, columns, seen) + seen.notes,
         problems=seen.problems,
         data=seen.data,
     )

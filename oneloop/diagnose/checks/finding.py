@@ -151,8 +151,13 @@ def one(text: str) -> str:
     text = re.sub(
         r"^1 ((?:train |test |validation )?\w+?)(ies|s)\b", lambda match: f"1 {match[1]}" + ("y" if match[2] == "ies" else ""), text
     )
-    verbs = {"have": "has", "are": "is", "repeat": "repeats", "share": "shares", "write": "writes", "count": "counts", "read": "reads"}
-    return re.sub(r"^(1 .{0,40}?)\b(have|are|repeat|share|write|count|read)\b", lambda match: match[1] + verbs[match[2]], text)
+    verbs = {"have": "has", "are": "is", "go": "goes"}
+    text = re.sub(
+        r"^(1 .{0,40}?)\b(have|are|repeat|share|write|count|read|start|end|go|change|leave|look)\b",
+        lambda match: match[1] + verbs.get(match[2], match[2] + "s"),
+        text,
+    )
+    return re.sub(r"^(1 .{0,20}?looks like )misspellings of", r"\1a misspelling of", re.sub(r"\bin 1 rows\b", "in 1 row", text))
 
 
 def shorten(text: str, limit: int = EXAMPLE) -> str:

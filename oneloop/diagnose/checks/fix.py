@@ -19,7 +19,8 @@ from oneloop.diagnose.checks.drift import labels_of
 from oneloop.diagnose.checks.finding import TEXT_ROLES, TRAIN, Data, place
 from oneloop.diagnose.checks.spelling import are_codes, misspelled
 from oneloop.diagnose.checks.splits import Found, target_key
-from oneloop.diagnose.checks.text import BIDI, SURROGATE
+from oneloop.diagnose.checks.text import BIDI, SURROGATE, TAG
+from oneloop.diagnose.profile import looks_like_code
 from oneloop.encode.repair import Context, find_answer, find_unit
 from oneloop.encode.spans import as_iob2
 from oneloop.errors import DataError, RunError
@@ -151,12 +152,14 @@ def _fix_texts(row: Row, put: Put, cleaners: Sequence[str]) -> None:
     """Mend damaged characters; texts with offsets into them only where the marks can follow."""
     for role in TEXT_ROLES:
         value = row.get(role)
-        if not isinstance(value, str) or (value.isascii() and value.isprintable() and value == value.strip()):
+        if not isinstance(value, str) or (value.isascii() and value.isprintable() and value == value.strip() and "&" not in value):
             continue
+        meant = "&" not in value or TAG.search(value) or looks_like_code(value)  # markup and programs mean their entities
+        wanted = cleaners if meant else ("unescape-html", *cleaners)
         if role in MARKED and row.get(MARKED[role]):
-            _fix_marked(row, role, put, cleaners)
+            _fix_marked(row, role, put, wanted)
             continue
-        for cleaner in cleaners if value.strip() else ():
+        for cleaner in wanted if value.strip() else ():
             put(role, cleaner, edited(row[role], cleaner))
         put(role, "strip-bidi", plain(row[role]))
     if "tokens" in row and any(not word.isascii() for word in row["tokens"]):

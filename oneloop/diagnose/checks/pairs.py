@@ -245,7 +245,7 @@ def summaries(data: Data) -> Iterator[Finding]:
     longer = [row for row, text in full if len(text) >= len(row["document"]) and normalise(text) != normalise(row["document"])]
     if longer:
         severity = BIASES if len(longer) > 0.05 * len(pairs) else LOOK
-        message = "{count} summaries ({share}) are not shorter than their document"
+        message = "{count} summaries ({share}) are not shorter than the document"
         yield about(
             "summary-not-shorter",
             severity,

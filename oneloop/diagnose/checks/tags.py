@@ -18,6 +18,7 @@ LONG_ENTITY = 20  # words from which an entity is probably a missing O
 SURE, TIMES = 0.95, 20  # a name with one type this often, this many times, is probably mislabelled where it has another
 FEW_EXAMPLES = 5
 ENOUGH, TOUCHING = 1000, 3  # entities, and neighbours of two types among them, from which the lack of neighbours of one type tells
+MANY_ROWS = 20  # rows of which nearly all are one word: sentences were taken apart
 OTHER_SCHEME = (*LAST, *SINGLE)
 
 
@@ -31,6 +32,11 @@ def tags(data: Data) -> Iterator[Finding]:
         shown = [f"{len(row['tokens'])} words, {len(row['tags'])} tags" for row in unequal]
         message = "{count} rows ({share}) have more words than tags or fewer"
         yield about("tags-words-mismatch", BLOCKS, unequal, len(rows), message, "give every word exactly one tag", examples=shown)
+    single = [row for row in rows if len(row.get("tokens", ())) == 1]
+    if len(rows) >= MANY_ROWS and len(single) > 0.95 * len(rows):
+        message = "{count} rows ({share}) hold one word each: a model would see every word without its sentence"
+        remedy = "write a row for each sentence, or word and tag a line with a blank line after each sentence (CoNLL)"
+        yield about("one-word-rows", BIASES, single, len(rows), message, remedy)
     bad = {id(row) for row in unequal}
     rows = [row for row in rows if id(row) not in bad]
     counts = Counter(tag for row in rows for tag in row["tags"])

@@ -180,7 +180,7 @@ KINDS = (
         LOOK,
         ENTITY.search,
         "have HTML entities in {role} (&amp; for &)",
-        "--fix writes the characters (clean: unescape-html)",
+        "--fix writes the characters in texts without tags or code (clean: unescape-html writes them in all)",
         True,
     ),
     Kind(
