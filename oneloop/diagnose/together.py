@@ -40,7 +40,7 @@ def look(data: Any) -> Diagnosis:
     from oneloop.diagnose.data import from_table
 
     rows = opened(data)
-    if not len(rows) and getattr(rows, "problems", ()):
+    if not len(rows) and getattr(rows, "problems", None):
         rows.raise_problems()  # nothing can be said of a file without a single row
     found = from_table(rows)
     if isinstance(data, str) or hasattr(data, "__fspath__"):
