@@ -6,6 +6,7 @@ In:  a Table. Out: a Diagnosis: the tasks whose roles the columns can fill, best
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from oneloop.diagnose.columns import candidates, columns_for, columns_of, declared, fits
@@ -114,7 +115,7 @@ def outside(found: Sequence[Profile], every: Sequence[Candidate]) -> tuple[str, 
         return "", ""
     numbers = [p for p in found if p.kind == "number" and not p.identifies]
     times = [p for p in found if p.dates]
-    codes = [p for p in found if (p.codes or p.identifies) and not p.dates]
+    codes = [p for p in found if (p.codes or p.identifies) and not p.dates and not _counts_rows(p)]
     if judgements(found):
         return "", ""
     if len(codes) >= 2 and (len(numbers) >= 1 or len(found) <= 4) and not times[1:] and len(numbers) <= 3:
@@ -124,6 +125,11 @@ def outside(found: Sequence[Profile], every: Sequence[Candidate]) -> tuple[str, 
     if numbers or codes:
         return "tabular", f"columns {', '.join(p.name for p in [*numbers, *codes][:4])} hold numbers and codes; there is no text"
     return ("other", "no column holds text") if not every else ("", "")
+
+
+def _counts_rows(profile: Profile) -> bool:
+    """Whether the cells are whole numbers that go up from row to row: they number the rows and say nothing of who or what."""
+    return profile.identifies and profile.kind == "number" and all(a < b for a, b in pairwise(profile.numbers))
 
 
 def judgements(found: Sequence[Profile]) -> bool:

@@ -21,6 +21,7 @@ HANDFUL = 20  # rows in which every one of dozens of classes may be another
 ENOUGH = 40  # rows from which what the text foretells tells a target from what only stands beside the text
 YES = frozenset({"1", "1.0", "true", "yes", "x", "y", "t"})  # as `oneloop.read.cells.truth` reads them
 NO = frozenset({"0", "0.0", "false", "no", "n", "f"})
+LETTERS = ("A", "B", "C", "D", "E", "F", "G", "H")  # as options are called
 SEPARATORS = ("|", ";", ",", "/")  # as `oneloop.read.separators` tries them
 
 
@@ -124,7 +125,20 @@ def _single(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: S
         why = (
             f"column {column.name} gives each text one of {len(values)} values ({', '.join(values[:4])}{', …' if len(values) > 4 else ''})"
         )
-        yield Candidate("text label", chosen | {"label": column.name}, score, [why])
+        yield Candidate("text label", chosen | {"label": column.name}, score, [why], _chosen_among(column, rest))
+
+
+def _chosen_among(label: Profile, rest: Sequence[Profile]) -> list[str]:
+    """What is said where the label is the number or letter of one of the options that each row lists: multiple choice."""
+    for options in rest:
+        pairs = [(str(cell).strip(), value) for cell, value in zip(label.cells, options.cells) if cell is not None]
+        listed = options.kind == "strings" and options.variety > 0.5 and all(isinstance(v, list) and len(v) > 1 for _, v in pairs)
+        if listed and all((cell.isdecimal() and int(cell) <= len(v)) or cell.upper() in LETTERS[: len(v)] for cell, v in pairs):
+            return [
+                f"column {label.name} seems to name one of the options in column {options.name}: multiple choice. A classifier of the text "
+                "alone does not see the options; write a row for each option (the text, the option as second text, right or wrong)"
+            ]
+    return []
 
 
 def _many_classes(profile: Profile) -> bool:

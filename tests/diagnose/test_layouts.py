@@ -108,6 +108,27 @@ def test_dates_beside_numbers_are_a_series_not_ratings(tmp_path: Path) -> None:
     assert found.none and found.kind == "forecasting"
 
 
+def test_measurements_with_a_running_number_are_no_ratings(tmp_path: Path) -> None:
+    rows = "".join(f"{i};{10 + i * 7 % 20},{i % 10};{900 + i * 37 % 200};0,{i * 13 % 97:02d}\n" for i in range(50))
+    (tmp_path / "sensor.csv").write_text("id;temperature;pressure;flow\n" + rows, encoding="utf-8")
+    found = diagnose(data=tmp_path / "sensor.csv")
+    assert found.none and found.kind == "tabular"
+
+
+@pytest.mark.parametrize("answers", ["0123", "ABCD"])
+def test_multiple_choice_is_said_to_be_no_classification_of_the_question(tmp_path: Path, answers: str) -> None:
+    options = [[f"the {thing}" for thing in random.Random(i).sample(THINGS, 4)] for i in range(40)]
+    rows = [{"question": sentence(i), "choices": options[i], "answer": answers[i % 4]} for i in range(40)]
+    (tmp_path / "exam.jsonl").write_text(lines(rows), encoding="utf-8")
+    assert any("multiple choice" in note for note in diagnose(data=tmp_path / "exam.jsonl").notes)
+
+
+def test_labels_beside_a_list_of_words_are_no_multiple_choice(tmp_path: Path) -> None:
+    rows = [{"text": sentence(i), "keywords": sentence(i).split()[:4], "label": ["late", "lost"][i % 2]} for i in range(40)]
+    (tmp_path / "mail.jsonl").write_text(lines(rows), encoding="utf-8")
+    assert not any("multiple choice" in note for note in diagnose(data=tmp_path / "mail.jsonl").notes)
+
+
 def test_words_that_the_data_overrules_are_not_given_as_its_reason(tmp_path: Path) -> None:
     rows = "".join(f'"{sentence(i)}",{["high", "low"][i % 2]}\n' for i in range(40))
     (tmp_path / "mail.csv").write_text("mail,priority\n" + rows, encoding="utf-8")
