@@ -23,6 +23,8 @@ from oneloop.read.table import Cells, Table
 ENDINGS = (".conll", ".conllu", ".conllx", ".iob", ".iob2", ".bio", ".bioes", ".bilou", ".conll03", ".ner")
 TAG = re.compile(r"(O|[BILUESMW][-_/].+|[BIO])\Z")
 UPPER = re.compile(r"[A-Z$`',.:\"()#_\-]{1,8}\d?\Z")
+WORDS = ("word", "words", "token", "tokens", "form")  # as a header line calls the column of words
+TAGS = ("tag", "tags", "ner", "label", "labels", "pos", "upos", "chunk", "bio", "iob", "entity", "ner_tag", "ner_tags", "slot")
 FIELDS = re.compile(r"[ \t]+")
 DOCUMENT = ("-DOCSTART-", "# newdoc")
 UNIVERSAL = ("id", "tokens", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -32,13 +34,15 @@ BETWEEN = {2: (), 3: ("pos",), 4: ("pos", "chunk")}
 
 @dataclass
 class Layout:
-    """How a column file is written: the separator (None: spaces or tabs), the number of columns, which one is the word."""
+    """How a column file is written: the separator (None: spaces or tabs), the number of columns, which one is the word, and the
+    names of the columns where the first line gives them."""
 
     separator: str | None
     width: int
     word: int = 0
     universal: bool = False
     share: float = 1.0
+    header: tuple[str, ...] = ()
 
     def fields(self, line: str) -> list[str]:
         """The columns of a line; a tab-separated word may hold spaces."""
@@ -50,7 +54,9 @@ class Layout:
             return list(UNIVERSAL)
         names = [f"column_{i}" for i in range(self.width)]
         names[self.word], names[-1] = "tokens", "tags"
-        if self.word == 0:
+        if self.header:
+            names[:] = [name if name in ("tokens", "tags") else said for name, said in zip(names, self.header)]
+        elif self.word == 0:
             names[1:-1] = BETWEEN.get(self.width, names[1:-1])
         return names
 
@@ -88,7 +94,15 @@ def layout(lines: Iterable[str], suffix: str = "") -> Layout | None:
         return found
     if found.width > 2 and all(row[0].isdecimal() for row in rows) and rows[0][0] in "01" and len({row[0] for row in rows}) < len(rows):
         found.word = 1
-    return found if _tagged(found, rows, lines, trusted) else None
+    found.header = _header(found, rows)
+    return found if _tagged(found, rows[bool(found.header) :], lines, trusted) else None
+
+
+def _header(found: Layout, rows: list[list[str]]) -> tuple[str, ...]:
+    """The fields of the first line where it names the columns: it calls them what they are, and its last is no tag that comes again."""
+    first, last = [name.strip() for name in rows[0]], [row[-1] for row in rows[1:]]
+    called = first[found.word].lower() in WORDS and (first[-1].lower() in TAGS or TAG.match(first[-1]) is None)
+    return tuple(first) if called and last and first[-1] not in last and len(set(first)) == len(first) else ()
 
 
 def _tagged(found: Layout, rows: list[list[str]], lines: list[str], trusted: bool) -> bool:
@@ -153,6 +167,7 @@ class _Reader:
         self.form, self.name = form, name
         self.document = 0
         self.comments = self.ranges = 0
+        self.headed = False
 
     def sentences(self, stream: Iterable[str]) -> Iterator[_Sentence]:
         """Sentences with their words as columns."""
@@ -166,6 +181,9 @@ class _Reader:
             elif line.startswith(DOCUMENT) and (line.startswith("#") or not sentence.columns):
                 self.document += 1
                 sentence = _Sentence(number + 1)
+            elif self.form.header and not self.headed and tuple(map(str.strip, self.form.fields(line))) == self.form.header:
+                self.headed = True
+                sentence.line = number + 1
             elif line.startswith("#") and not sentence.columns and self._comment(line):
                 self.comments += 1
                 sentence.line = number + 1
@@ -212,4 +230,5 @@ class _Reader:
     def notes(self) -> list[str]:
         """What was passed over."""
         found: dict[str, Any] = {"comment lines": self.comments, "word ranges and empty words": self.ranges}
-        return [f"{self.name}: {count} {what} skipped" for what, count in found.items() if count]
+        headed = [f"{self.name}: the first line names the columns ({', '.join(self.form.header)})"] if self.headed else []
+        return headed + [f"{self.name}: {count} {what} skipped" for what, count in found.items() if count]

@@ -24,7 +24,8 @@ from oneloop.read.table import Table
 HEAD = 1 << 18  # characters that show how the file is delimited
 MAX_PROBLEMS = 10_000  # spelled out; a file with more is wrong as a whole
 MAX_RESTARTS = 50  # broken quotes after which reading stops: each may cost a pass over the rest of the file
-NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
+NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar", "^": "caret", "~": "tilde", "¦": "broken bar"}
+END_MARK = "\x1a"  # what old programs write at the end of a text file
 
 
 def read_delimited(part: Part, found: Found, *, max_rows: int | None = None, dialect: Dialect | None = None) -> Table:
@@ -97,6 +98,13 @@ def _notes(name: str, dialect: Dialect, parser: _Parser) -> list[str]:
     notes += [f"{name}: {note}" for note in parser.notes]
     if not dialect.quoted:
         notes.append(f"{name}: quotation marks belong to the text")
+    if dialect.title:
+        notes.append(f"{name}: {counted(dialect.title, 'line')} above the header passed over")
+    if parser.trimmed:
+        notes.append(f"{name}: rows end with a {NAMES.get(dialect.delimiter, 'delimiter')} that the header lacks; it was left off")
+    if parser.repeated:
+        at = first_rows((("", line) for line in parser.repeated), "line")
+        notes.append(f"{name}: the header stands again among the rows and was skipped there ({at})")
     if parser.blank:
         at = first_rows((("", line) for line in parser.blank), "line")
         notes.append(f"{name}: {counted(len(parser.blank), 'blank line')} skipped ({at})")
@@ -135,6 +143,9 @@ class _Parser:
         self.notes: list[str] = []
         self.numbers, self.lines = array("q"), array("q")
         self.blank = array("q")  # the lines that were blank
+        self.repeated = array("q")  # the lines on which the header stood again
+        self.header: list[str] = []
+        self.trimmed = False
         self.row = self.restarts = 0
         self.columns: list[str] = []
 
@@ -157,7 +168,12 @@ class _Parser:
         if not width:
             return
         for line, record in records:
+            if record == self.header and width > 1:
+                self.repeated.append(line)
+                continue
             self.row += 1
+            if self.dialect.trailing and len(record) > width and not any(record[width:]):
+                record, self.trimmed = record[:width], True
             if len(record) != width:
                 self._wrong_width(line, len(record), width)
                 continue
@@ -176,6 +192,7 @@ class _Parser:
             self.columns = [str(i) for i in range(self.dialect.width)]
             return
         line, header = next(records, (1, []))
+        self.header = header
         names = [name.strip() for name in header]
         self.columns = [name or str(i) for i, name in enumerate(names)]
         blanks = [i for i, name in enumerate(names) if not name]
@@ -206,7 +223,7 @@ class _Parser:
                 if not self._broken(line, str(error)):
                     return
                 continue
-            if record and (len(record) > 1 or record[0].strip()):
+            if record and (len(record) > 1 or record[0].strip().strip(END_MARK)):
                 yield line, record
             else:
                 self.blank.append(line)

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 ENDINGS = (".csv", ".tsv", ".tab", ".psv")
-DELIMITERS = ("\t", ",", ";", "|")
+DELIMITERS = ("\t", ",", ";", "|", "^", "~", "¦")
+RARE = ("^", "~", "¦")  # signs that texts hold too: they separate only where every line has as many
+FEWEST = 3  # lines that show it
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d+)*|[.,]\d+)([eE][-+]?\d+)?\s*%?\Z")
 # words that stand in the first line of data files, in the languages people name their columns in
 _WORDS = """
@@ -35,14 +37,17 @@ HEADER_WORDS = frozenset(re.split(r"\s+", _WORDS.strip()))
 
 @dataclass
 class Dialect:
-    """How fields are separated. skip: lines before the header (Excel's `sep=;`). width: fields of most rows."""
+    """How fields are separated. skip: lines before the header (Excel's `sep=;`, a title). title: how many of them a title takes.
+    width: fields of most rows. trailing: rows end with a delimiter that the header lacks."""
 
     delimiter: str
     quoted: bool = True
     header: bool = True
     width: int = 0
     skip: int = 0
+    title: int = 0
     spaced: bool = False  # a space follows the delimiter, before quotes
+    trailing: bool = False
     backslash: bool = False  # quotes inside quoted fields are written \"
     share: float = 1.0  # rows of that width among those looked at
 
@@ -60,20 +65,61 @@ def sniff(text: str, suffix: str = "", whole: bool = True) -> Dialect | None:
     if re.fullmatch(r"\s*sep=(.)\s*", first, re.IGNORECASE | re.DOTALL):
         mark = first.strip()[4:5] or "\t"
         told = _measured(rest, mark, whole) or Dialect(mark, width=1)
-        told.skip, told.header = 1, has_header(_records(rest, told, whole))
+        told.skip, told.header = 1, has_header(first_records(rest, told, whole))
         return told
-    candidates = [found for mark in DELIMITERS if mark in text and (found := _measured(text, mark, whole))]
-    best = max(candidates, key=lambda found: _merit(found, text, whole), default=None)
     trusted = suffix in ENDINGS
+    candidates = [found for mark in DELIMITERS if mark in text and (found := _measured(text, mark, whole))]
+    candidates = [found for found in candidates if found.delimiter not in RARE or _plausible(found, text, whole, trusted)]
+    best = max(candidates, key=lambda found: _merit(found, text, whole), default=None)
     if best is None or not _plausible(best, text, whole, trusted):
         if not trusted:
             return None
         best = Dialect(",", width=1)
-    best.header = has_header(_records(text, best, whole))
+    records = first_records(text, best, whole)
+    above = title_rows(records, best.width)
+    if above:
+        best.skip = best.title = _lines_before(text, best, above)
+        records = records[above:]
+    best.header = has_header(records)
+    best.trailing = best.header and _trails(records)
     return best
 
 
-def _records(text: str, dialect: Dialect, whole: bool, limit: int = 500) -> list[list[str]]:
+def title_rows(records: list[list[str]], width: int) -> int:
+    """How many first records stand above the header as a title does: hardly a cell filled, and below them a header and full rows."""
+    above = 0
+    while above < len(records) - 2 and _is_title(records[above], width):
+        above += 1
+    rest = records[above:]
+    full = sum(sum(map(bool, record)) > 1 for record in rest)
+    named = above and len(rest[0]) >= 2 and all(cell.strip() for cell in rest[0][:-1]) and len(set(rest[0])) == len(rest[0])
+    return above if named and full >= 0.8 * len(rest) and _header_points(rest) > 0 else 0
+
+
+def _is_title(record: list[str], width: int) -> bool:
+    filled = sum(bool(cell.strip()) for cell in record)
+    return width > 1 and (filled <= 1 or (len(record) < width and filled < width / 2))
+
+
+def _lines_before(text: str, dialect: Dialect, above: int) -> int:
+    """Lines of the text before the record that `above` records with anything in them precede."""
+    reader, line = csv.reader(io.StringIO(text, newline=""), **dialect.options()), 0
+    for record in reader:
+        above -= bool(record) and any(record)
+        if above < 0:
+            break
+        line = reader.line_num
+    return line
+
+
+def _trails(records: list[list[str]]) -> bool:
+    """Whether (nearly) every row is longer than the header, by fields in which nothing stands."""
+    width, body = len(records[0]) if records else 0, records[1:]
+    longer = [record for record in body if len(record) > width]
+    return width > 1 and len(longer) >= 0.9 * len(body) > 0 and not any(any(record[width:]) for record in longer)
+
+
+def first_records(text: str, dialect: Dialect, whole: bool, limit: int = 500) -> list[list[str]]:
     """Up to `limit` records that are not blank, leniently parsed; the last, cut one left out."""
     csv.field_size_limit(sys.maxsize)
     found: list[list[str]] = []
@@ -109,10 +155,10 @@ def _measured(text: str, delimiter: str, whole: bool) -> Dialect | None:
         variants.append(Dialect(delimiter, backslash=True))
     if delimiter == "\t" and '"' in text:
         literal = Dialect(delimiter, quoted=False)
-        variants = [literal, *variants] if literal_quotes(_records(text, literal, whole)) else [*variants, literal]
+        variants = [literal, *variants] if literal_quotes(first_records(text, literal, whole)) else [*variants, literal]
     usable = [variant for variant in variants if not variant.quoted or not _strict_error(text, variant, whole)] or [plain]
     for variant in usable:
-        records = _records(text, variant, whole)
+        records = first_records(text, variant, whole)
         widths = Counter(len(record) for record in records)
         if not widths:
             return None
@@ -124,7 +170,7 @@ def _measured(text: str, delimiter: str, whole: bool) -> Dialect | None:
 
 def _rare(dialect: Dialect, text: str, whole: bool) -> Dialect | None:
     """A delimiter that separates only some rows is still the delimiter if the header line has it."""
-    records = _records(text, dialect, whole)
+    records = first_records(text, dialect, whole)
     if records and len(records[0]) > 1:
         dialect.width = len(records[0])
         dialect.share = sum(len(record) == dialect.width for record in records) / len(records)
@@ -150,16 +196,19 @@ def literal_quotes(records: list[list[str]]) -> bool:
 
 
 def _merit(found: Dialect, text: str, whole: bool) -> tuple[float, ...]:
-    records = _records(text, found, whole)
-    same = bool(records) and len(records[0]) == found.width
+    records = first_records(text, found, whole)
+    same = bool(records) and (len(records[0]) == found.width or _trails(records))
     decimal = found.delimiter == "," and len(re.findall(r"\d,\d", text)) * 10 >= 9 * max(1, text.count(","))
     header = same and sum(name.strip().lower() in HEADER_WORDS for name in records[0])
-    return (round(found.share, 2) - 0.3 * (not same) - 0.3 * decimal, header, -DELIMITERS.index(found.delimiter))
+    prose = found.delimiter == "," and text.count(", ") > 0.9 * text.count(",")
+    return (round(found.share, 2) - 0.3 * (not same) - 0.3 * decimal, header, not prose, -DELIMITERS.index(found.delimiter))
 
 
 def _plausible(found: Dialect, text: str, whole: bool, trusted: bool) -> bool:
     """Whether this is a table and not prose that happens to hold the delimiter."""
-    records = _records(text, found, whole)
+    records = first_records(text, found, whole)
+    if found.delimiter in RARE:
+        return len(records) >= FEWEST and found.share >= 0.99 and len(records[0]) == found.width
     if trusted:
         return found.share >= 0.5 or (bool(records) and len(records[0]) > 1 and _header_words(records[0]) > 0)
     if _header_words(records[0]) == len(records[0]) > 1:
@@ -178,16 +227,20 @@ def _header_words(record: list[str]) -> int:
 
 def has_header(records: list[list[str]]) -> bool:
     """Whether the first record names the columns. Evidence is added up over the columns; without any, it does."""
-    if not records:
-        return True
-    first, body = records[0], records[1:]
+    return not records or _header_points(records) >= 0
+
+
+def _header_points(records: list[list[str]]) -> float:
+    """Evidence for (+) and against (-) the first record being a header; one that is repeated further down is no row."""
+    first = records[0]
+    body = [record for record in records[1:] if record != first]
     if any(len(cell) > 80 for cell in first):
-        return False
+        return -1.0
     points = 0.0
     for position, name in enumerate(first):
         cells = [record[position] for record in body if position < len(record)]
         points += _column_evidence(name.strip(), cells)
-    return points >= 0
+    return points
 
 
 def _column_evidence(name: str, cells: list[str]) -> float:

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from html.parser import HTMLParser
 from typing import Any
 
-from oneloop.errors import DataError, Problem, require
+from oneloop.errors import DataError, Problem, counted, require
 from oneloop.read.decoding import Found, find_encoding, text_stream
-from oneloop.read.dialect import has_header
+from oneloop.read.dialect import has_header, title_rows
 from oneloop.read.sources import MAX_RATIO, RATIO_FROM, Part
 from oneloop.read.table import ColumnRows, Table
 
@@ -45,12 +45,16 @@ def _sheet_table(rows: list[list[str]], name: str) -> Table:
     lines = [(number, row) for number, row in enumerate(rows, 1) if any(row)]
     width = max(max((i for i, cell in enumerate(row) if cell), default=0) for _, row in lines) + 1
     records = [(number, [*row, *[""] * width][:width]) for number, row in lines]
+    above = title_rows([row for _, row in records[:500]], width)
+    records = records[above:]
     header = has_header([row for _, row in records[:500]])
     names = [cell.strip() or str(i) for i, cell in enumerate(records[0][1])] if header else [str(i) for i in range(width)]
     body = records[1:] if header else records
     twice = [column for i, column in enumerate(names) if column in names[:i]]
     cells = [list(column) for column in zip(*(row for _, row in body))] or [[] for _ in names]
     table = Table(ColumnRows(names, cells), names, file=name, format="xlsx", lines=array("q", [number for number, _ in body]))
+    if above:
+        table.notes.append(f"{name}: {counted(above, 'row')} above the header passed over")
     if twice:
         table.problems.append(
             Problem(f"the header names '{twice[0]}' twice", "give every column its own name", file=name, line=records[0][0])

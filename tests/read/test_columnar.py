@@ -105,6 +105,17 @@ def test_workbooks(tmp_path):
         read(tmp_path / "b.xlsx")
 
 
+def test_a_sheet_with_a_title_above_its_header(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in [["Customer survey"], ["as of May"], [], ["id", "text", "label"]] + [[i, f"text {i} here", "ab"[i % 2]] for i in range(8)]:
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    table = read(tmp_path / "a.xlsx")
+    assert table.columns == ["id", "text", "label"] and len(table) == 8 and table.origin(0).line == 5
+    assert any("2 rows above the header" in note for note in table.notes)
+
+
 def test_documents_and_pages(write, tmp_path):
     docx = pytest.importorskip("docx")
     document = docx.Document()

@@ -81,3 +81,16 @@ def test_several_faults_come_together(problems):
 
 def test_a_table_of_words_with_a_header_is_a_table(write):
     assert read(write("a.tsv", "text\tlabel\nfine\tA\nbad\tB\n")).format == "tsv"
+
+
+@pytest.mark.parametrize("mark", ["\t", " "])
+def test_a_first_line_that_names_the_columns_is_no_word(write, mark):
+    lines = ["word pos tag", "Ann NNP B-PER", "runs VBZ O", "", "Bob NNP B-PER", "sings VBZ O", "", "in IN O", "Oslo NNP B-LOC", ""]
+    table = read(write("a.conll", "\n".join(lines).replace(" ", mark)))
+    assert [row["tokens"] for row in table] == [["Ann", "runs"], ["Bob", "sings"], ["in", "Oslo"]]
+    assert table[0]["pos"] == ["NNP", "VBZ"] and table.origin(0).line == 2 and any("names the columns" in note for note in table.notes)
+
+
+def test_a_sentence_may_begin_with_a_word_called_word(write):
+    table = read(write("a.conll", "word O\nof O\nAnn B-PER\n\nword O\nBob B-PER\n"))
+    assert [row["tokens"] for row in table] == [["word", "of", "Ann"], ["word", "Bob"]]

@@ -211,3 +211,56 @@ def test_blank_lines_are_counted_and_the_first_of_them_named(write):
     assert note.endswith("b.csv: 7 blank lines skipped (lines 3, 4, 5, 6, 7 and 2 more)")
     (note,) = [note for note in read(write("c.txt", "one line of text\n\nanother line of text\n")).notes if "blank" in note]
     assert note.endswith("c.txt: 1 blank line skipped (line 2)")
+
+
+PARCELS = [(f"the {thing}, number {i}", "pos" if i % 2 else "neg") for i, thing in enumerate(["parcel", "letter", "printer"] * 4)]
+
+
+@pytest.mark.parametrize("mark", ["^", "~", "¦"])
+@pytest.mark.parametrize(("name", "header"), [("a.csv", True), ("a.txt", True), ("a.txt", False)])
+def test_D7_rare_delimiters_separate_where_every_line_has_as_many(write, mark, name, header):
+    table = read(write(name, (f"text{mark}label\n" if header else "") + "".join(f"{text}{mark}{label}\n" for text, label in PARCELS)))
+    assert [tuple(row.values()) for row in table] == PARCELS and table.columns == (["text", "label"] if header else ["0", "1"])
+
+
+def test_D7_rare_signs_in_some_lines_are_text(write):
+    assert read(write("a.txt", "about ~10 of them\nnone at all\nit was ^here^ then\nyes ~ no ~ maybe\n")).format == "txt"
+    table = read(write("b.csv", "text,label\nabout ~10 of them,x\nabout ~12 of them,y\nabout ~14 of them,x\n"))
+    assert table.columns == ["text", "label"] and table[0]["text"] == "about ~10 of them"
+
+
+@pytest.mark.parametrize(
+    ("above", "lines"),
+    [
+        ("Customer survey 2024,,\nexported 2024-05-03,,\n,,\n", 3),
+        ("Customer survey 2024\nexported 2024-05-03\n\n", 3),
+        ("Customer survey 2024\n", 1),
+    ],
+)
+def test_D4_a_title_above_the_header_is_passed_over(write, above, lines):
+    body = "id,text,label\n" + "".join(f'{i},"{text}",{label}\n' for i, (text, label) in enumerate(PARCELS))
+    table = read(write("a.csv", above + body))
+    assert table.columns == ["id", "text", "label"] and [(row["text"], row["label"]) for row in table] == PARCELS
+    assert (table.origin(0).row, table.origin(0).line) == (1, lines + 2)
+    assert any(f"{lines} line" in note and "above the header" in note for note in table.notes)
+
+
+def test_D4_a_header_of_one_name_is_no_title(write):
+    assert read(write("a.csv", "text,,\nfine,1,2\nbad,3,4\npoor,5,6\n")).columns == ["text", "1", "2"]
+
+
+def test_D4_a_delimiter_at_the_end_of_rows_that_the_header_lacks(write, problems):
+    table = read(write("a.csv", "text;label\n" + "".join(f"{text};{label};\n" for text, label in PARCELS)))
+    assert [tuple(row.values()) for row in table] == PARCELS and any("left off" in note for note in table.notes)
+    assert len(problems("b.csv", "text,label\na,0,x\nb,1,\nc,0,\n")) == 3
+
+
+def test_D4_a_header_that_comes_again_is_no_row(write):
+    lines = [f'"{text}",{label}\n' for text, label in PARCELS]
+    table = read(write("a.csv", "".join(["text,label\n", *lines[:5], "text,label\n", *lines[5:]])))
+    assert [tuple(row.values()) for row in table] == PARCELS and any("line 7" in note for note in table.notes)
+    assert (table.origin(5).row, table.origin(5).line) == (6, 8)
+
+
+def test_D2_the_end_mark_of_old_programs_is_no_row(write):
+    assert len(read(write("a.csv", "text,label\na,0\nb,1\n\x1a"))) == 2
