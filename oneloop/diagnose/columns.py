@@ -40,7 +40,7 @@ def declared(rows: Any) -> list[Candidate]:
         columns, why = {"source": "source", "target": "target"}, "column translation holds each row in two languages"
         return [Candidate("source target", columns, 1.0, [why])]
     if getattr(rows, "format", "") == "parallel":
-        columns, why = {"source": "source", "target": "target"}, "two files named for their languages, line by line"
+        columns, why = {"source": "source", "target": "target"}, "two files of as many lines, the two sides of each pair"
         return [Candidate("source target", columns, 1.0, [why])]
     if getattr(rows, "format", "") == "squad" and "answers" not in columns_of(rows):
         columns, why = {"question": "question", "context": "context"}, "paragraphs with their questions, as in SQuAD, without any answer"

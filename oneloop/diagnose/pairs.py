@@ -14,7 +14,10 @@ from oneloop.diagnose.names import sounds_like
 from oneloop.diagnose.profile import Profile
 from oneloop.diagnose.relations import Relation
 from oneloop.diagnose.shapes import NAMED, Candidate
+from oneloop.read.alike import SAME
 
+SAME_QUESTION = 0.65  # likeness from which two questions are one in other words, not two that people asked
+FEW_PHRASES = 6  # different texts that a column of repeated ones must have to be no label
 WIDEST = 5  # text columns compared with each other, the longest ones
 
 
@@ -25,8 +28,22 @@ def prose_columns(profiles: Sequence[Profile]) -> list[Profile]:
     return full if len(full) >= 2 or not prose else prose
 
 
+def _phrases(profiles: Sequence[Profile]) -> list[Profile]:
+    """Columns of a few short texts that are repeated."""
+    return [p for p in profiles if p.kind == "text" and p.few and p.words >= 1.8 and p.distinct >= FEW_PHRASES and not bookkeeping(p)]
+
+
+def _one_to_one(a: Profile, b: Profile) -> bool:
+    pairs = {(str(x), str(y)) for x, y in zip(a.cells, b.cells)}
+    return len(pairs) <= 1.2 * min(a.distinct, b.distinct)
+
+
 def paired(profiles: Sequence[Profile]) -> Iterator[Candidate]:
     """Every way to read the table as texts beside texts."""
+    for a, b in permutations(_phrases(profiles), 2):  # a few sentences that come again: no labels where each has its rewriting
+        relation = Relation(a, b)
+        if relation.spelling > SAME and _one_to_one(a, b):
+            yield from (candidate.named() for candidate in _rewriting(relation))
     longest = sorted(prose_columns(profiles), key=lambda p: -p.median_words)[:WIDEST]
     prose = [p for p in profiles if any(p is one for one in longest)]
     for a, b in permutations(prose, 2):
@@ -69,12 +86,14 @@ def _summary(relation: Relation) -> Iterator[Candidate]:
 def _rewriting(relation: Relation) -> Iterator[Candidate]:
     """Same language, same length, nearly the same words: b says a again in other words (corrected, simplified, polite)."""
     a, b = relation.a, relation.b
-    if relation.languages_differ or not 0.6 < relation.ratio < 1.7 or a.code > 0.5 or b.asks > 0.5:
+    asks = b.asks > 0.5 and (a.asks < 0.5 or relation.spelling < SAME_QUESTION)
+    if relation.languages_differ or not 0.6 < relation.ratio < 1.7 or a.code > 0.5 or asks:
         return
     called = sounds_like(a.name, "source") + sounds_like(b.name, "target")
-    score = 0.45 + 0.45 * min(0.9, relation.jaccard) + 0.12 * called
+    alike = max(relation.jaccard, relation.spelling if relation.spelling > SAME else 0.0)
+    score = 0.45 + 0.45 * min(0.9, alike) + 0.12 * called
     why = f"columns {a.name} and {b.name} say the same in like length, {relation.jaccard:.0%} of their words in common: a rewriting"
-    if relation.lift > 0.1:
+    if relation.lift > 0.1 or alike > relation.jaccard:
         yield Candidate("source target", {"source": a.name, "target": b.name}, min(0.92, score), [why])
 
 

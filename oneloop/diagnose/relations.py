@@ -13,6 +13,8 @@ from functools import cached_property
 
 from oneloop.diagnose.language import likeness, spelled_alike
 from oneloop.diagnose.profile import COMPARED, Profile
+from oneloop.read.alike import APART
+from oneloop.read.alike import likeness as likeness_of
 
 SPELLED = 0.3  # columns whose three-letter counts are less alike than this are in two languages
 VOCABULARY = 50  # different words a column must have before it is called another language that is not known by name
@@ -69,6 +71,13 @@ class Relation:
         pairs = [(self.a.word_sets[i], self.b.word_sets[i]) for i in self.both]
         shares = [len(x & y) / len(x | y) for x, y in pairs if x | y]
         return statistics.fmean(shares) if shares else 0.0
+
+    @cached_property
+    def spelling(self) -> float:
+        """Mean likeness of a and b letter by letter (three at a time): 1 for copies, near 0.4 for free paraphrase; 0 where b is as
+        much like the a of another row."""
+        own, other = likeness_of(self.rows)
+        return own if own - other > APART else 0.0
 
     @cached_property
     def languages_differ(self) -> bool:

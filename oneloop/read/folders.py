@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from oneloop.errors import DataError
 from oneloop.read import plain
+from oneloop.read.alike import say_the_same
 from oneloop.read.detect import detect
 from oneloop.read.files import Options, read_part
 from oneloop.read.sources import Part, packing, unpacked
@@ -140,7 +141,7 @@ def read_together(items: Sequence[Item], options: Options, *, ordered: bool = Fa
     items = list(items) if ordered else sorted(items, key=lambda item: str(item.path))
     if len(items) == 1:
         return read_part(items[0].part, options)
-    if pair := parallel_pair(items, ordered):
+    if pair := parallel_pair(items, ordered) or _rewritten_pair(items, options):
         (source, target), languages = pair
         one, other = (unpacked(item.part)[0] for item in (source, target))
         return plain.read_parallel(one, other, languages, encoding=options.encoding, max_rows=options.max_rows)
@@ -174,7 +175,19 @@ def _is_text(item: Item, options: Options) -> bool:
         item.part.release()
 
 
-def parallel_pair(items: Sequence[Item], ordered: bool = False) -> tuple[tuple[Item, Item], tuple[str, str]] | None:
+def _rewritten_pair(items: Sequence[Item], options: Options) -> tuple[tuple[Item, Item], tuple[str, ...]] | None:
+    """Two text files of one folder with as many lines, each line of which says what its partner says (informal.txt, formal.txt;
+    train.orig, train.corrected); no languages."""
+    if len(items) != 2 or options.format not in (None, "txt", "text", "parallel") or items[0].path.parent != items[1].path.parent:
+        return None
+    one, other = (item.path.name for item in items)
+    named = bool(items[0].path.suffix) and one.split(".")[0] == other.split(".")[0]
+    if any(packing(item.part.head(512)) for item in items) or not say_the_same(items[0].part, items[1].part, named, options.encoding):
+        return None
+    return (items[0], items[1]), ()
+
+
+def parallel_pair(items: Sequence[Item], ordered: bool = False) -> tuple[tuple[Item, Item], tuple[str, ...]] | None:
     """Two files of the same name whose endings are languages (train.en, train.de) or sides (train.src, train.tgt), with their
     languages; the order of languages in a name like `corpus.en-de.de` decides which is the source, else the alphabet does."""
     if len(items) != 2:

@@ -61,7 +61,8 @@ def read_documents(parts: Sequence[Part], labels: Sequence[str] | None = None, *
 def read_parallel(
     source: Part, target: Part, languages: Sequence[str], *, encoding: str | None = None, max_rows: int | None = None
 ) -> Table:
-    """One row for each pair of lines. Pairs of empty lines are skipped; DataError if one file has more lines."""
+    """One row for each pair of lines. Pairs of empty lines are skipped; DataError if one file has more lines. languages: none where
+    the two sides differ in style."""
     streams = [text_stream(part.open(), find_encoding(part.open(), part.name, encoding)) for part in (source, target)]
     pairs: tuple[list[str], list[str]] = ([], [])
     lines = array("q")
@@ -83,7 +84,9 @@ def read_parallel(
     table = Table(
         ColumnRows(["source", "target"], pairs), ["source", "target"], file=source.name, format="parallel", numbers=lines, lines=lines
     )
-    table.notes.append(f"{source.name} and {target.name} read line by line; languages {', '.join(languages)}, the first is the source")
+    said = f"languages {', '.join(languages)}" if languages else "each line says what its partner says"
+    turned = "" if languages else "; columns source=target and target=source turn them round"
+    table.notes.append(f"{source.name} and {target.name} read line by line; {said}, the first is the source{turned}")
     source.close()
     target.close()
     if blank:
