@@ -7,6 +7,7 @@ Out: a `Report`: findings with count, first rows and remedy, a verdict, and (on 
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def check(
     tables = _read(path, report)
     if not tables:
         return report
-    report.task = report.task or _task_of(tables, report)
+    report.task = _task_of(tables, report)
     if report.task is None:
         return report
     chosen = task_class(report.task)()
@@ -230,11 +231,16 @@ def _refused(error: OneloopError) -> Finding:
 
 
 def _task_of(tables: Mapping[str, Any], report: Report) -> str | None:
-    """The task the training table is for; a finding, and None, where it is none of the tasks."""
+    """The task that was named, else the one the training table is for; a finding, and None, where it is none of the tasks. What
+    there is to say of that reading of the columns is noted."""
     from oneloop.diagnose import from_table
 
     table = tables.get(TRAIN) or next(iter(tables.values()))
     found = from_table(table)
+    if report.task in (None, found.task):
+        report.notes += [note for note in found.notes if note not in report.notes]
+    if report.task:
+        return report.task
     if found.task and found.columns:
         return found.task
     if found.task:
@@ -358,8 +364,9 @@ def _unlabelled(data: Data, path: Any, bare: bool) -> Finding:
         remedy = "mark the answer of some hundred questions in their contexts; a model trained on other questions can predict these"
         return about("no-labels-in-file", BLOCKS, rows, len(rows), message, remedy)
     remedy = (
-        "without labels: (1) zero-shot: describe each class in a sentence and let `oneloop search` match texts to them; (2) search: "
-        f"`oneloop index {path}`; (3) label a few: `oneloop check {path} --label-sheet 200` writes the most telling rows to fill in"
+        f"without labels: (1) label a few: `oneloop check {shlex.quote(str(_first(path)))} --label-sheet 200` writes the most telling rows "
+        "to fill in; (2) describe each class in a sentence (zero-shot), or only look for texts: both are semantic search, which needs no "
+        "labels: `oneloop tasks semantic-search`"
     )
     if bare:
         message = "no row has a label: enough for a language model, nothing to learn for a classifier"
@@ -367,11 +374,15 @@ def _unlabelled(data: Data, path: Any, bare: bool) -> Finding:
     return about("no-labels-in-file", BLOCKS, rows, len(rows), "no row has a label: there is nothing to learn from yet", remedy)
 
 
+def _first(path: Any) -> Any:
+    """The (first) path of those that were given."""
+    return path if isinstance(path, str | Path) else next(iter(path.values() if isinstance(path, Mapping) else path))
+
+
 def _write_sheet(data: Data, count: int, path: Any, fix: Any, report: Report) -> None:
     from oneloop.diagnose.checks.sheet import write_sheet
 
-    source = path if isinstance(path, str | Path) else next(iter(path.values() if isinstance(path, Mapping) else path))
-    name = f"{Path(str(source)).name.split('.')[0] or 'data'}-to-label.csv"
+    name = f"{Path(str(_first(path))).name.split('.')[0] or 'data'}-to-label.csv"
     folder = Path(fix) if fix is not None else Path()
     rows = data.splits.get(TRAIN) or data.all_rows
     written, size = write_sheet(rows, count, folder / name, data.input_roles)
