@@ -18,7 +18,7 @@ from oneloop.errors import DataError
 from oneloop.read import columnar, conll, delimited
 from oneloop.read.decoding import Found, text_stream
 from oneloop.read.detect import Detected, detect
-from oneloop.read.files import Options, picked
+from oneloop.read.files import Options, holds_words, picked
 from oneloop.read.json_rows import Collector, collect_lines
 from oneloop.read.places import Source, load
 from oneloop.read.shapes import flatten
@@ -47,6 +47,8 @@ def blocks(source: Source, size: int) -> Iterator[Table]:
 def _by_block(part: Part, size: int) -> Iterator[Table] | None:
     """A reader of the part's format that needs no more than a block, or None."""
     found = detect(part)
+    if found.format != "json" and holds_words(part, found):
+        return None
     if found.format in ("csv", "tsv"):
         return delimited.delimited_blocks(part, found.found, size, found.dialect)
     if found.format == "txt":

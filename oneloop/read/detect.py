@@ -1,7 +1,7 @@
 """What a file is, from its content. Its ending only decides where the content allows two readings.
 
 In:  a Part
-Out: the name of a format: parquet, arrow, jsonl, json, csv, conll, txt, tmx, html, pdf, docx, xlsx, brat
+Out: the name of a format: parquet, arrow, jsonl, json, csv, conll, fasttext, txt, tmx, html, pdf, docx, xlsx, brat
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import zipfile
 from dataclasses import dataclass, field
 
 from oneloop.errors import DataError
-from oneloop.read import conll, dialect
+from oneloop.read import conll, dialect, fasttext, words
 from oneloop.read.decoding import Found, find_encoding, text_stream
 from oneloop.read.sources import Part, is_office, packing
+from oneloop.read.table import Table
 
 BLANK = b"\xef\xbb\xbf \t\r\n"
 LOOK = 1 << 17  # characters looked at
@@ -83,12 +84,14 @@ def _text_format(text: str, whole: bool, suffix: str, found: Found) -> Detected:
     if lower.startswith(("<!doctype html", "<html")) or (suffix in (".html", ".htm") and "<" in lower) or "<html" in lower[:600]:
         return Detected("html", found)
     lines = text.splitlines() if whole else text.splitlines()[:-1] or [text]
-    words = [line for line in lines[:200] if line.strip()]
-    if suffix == ".ann" or (words and all(BRAT.match(line) for line in words)):
+    filled = [line for line in lines[:200] if line.strip()]
+    if suffix == ".ann" or (filled and all(BRAT.match(line) for line in filled)):
         return Detected("brat", found)
+    if fasttext.is_fasttext(filled):
+        return Detected("fasttext", found)
     table = dialect.sniff(text, suffix, whole) if suffix not in conll.ENDINGS else None
     form = conll.layout(lines[:3000], suffix)
-    if form and not (table and _is_table(table, text, form)):
+    if form and not (table and (_is_table(table, text, form) or _names_sentences(table, text, whole, form))):
         return Detected("conll", found, layout=form)
     if table:
         return Detected("tsv" if table.delimiter == "\t" else "csv", found, dialect=table)
@@ -102,6 +105,16 @@ def _is_table(table: dialect.Dialect, text: str, form: conll.Layout) -> bool:
     if table.delimiter in ("\t", ",", ";", "|") and len(names) > 1 and all(name in dialect.HEADER_WORDS for name in names):
         return True
     return table.delimiter != "\t" and form.separator is None and table.share == 1.0 and table.width > 1 and form.share < 1.0
+
+
+def _names_sentences(table: dialect.Dialect, text: str, whole: bool, form: conll.Layout) -> bool:
+    """Whether a text that could be a column file has a column which names or counts the sentences, and no blank lines between
+    them or its words where a column file would not look for them."""
+    rows = dialect.first_records(text, table, whole)[table.header :]
+    names = [str(i) for i in range(table.width)]
+    sentences = words.layout(Table([dict(zip(names, row)) for row in rows if len(row) == table.width], names))
+    parted = bool(re.search(r"\n[ \t]*\r?\n", text.strip()))
+    return sentences is not None and bool(sentences.name or sentences.counter) and (not parted or sentences.word != str(form.word))
 
 
 def _json_format(start: str, whole: bool, suffix: str) -> str:

@@ -10,22 +10,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from oneloop.errors import DataError, RecipeError, did_you_mean
-from oneloop.read import columnar, conll, delimited, json_rows, plain
+from oneloop.read import columnar, conll, delimited, fasttext, json_rows, plain
 from oneloop.read.decoding import REMEDY, find_encoding
 from oneloop.read.detect import Detected, detect
 from oneloop.read.packed import kept
 from oneloop.read.shapes import flatten, paired
 from oneloop.read.sources import Part, unpacked
 from oneloop.read.table import Table, joined
+from oneloop.read.words import LOOKED_AT, layout, sentences
 
 # what a user may call a format -> what reads it; "" means: by content (the shape of JSON is always found from it)
-_OWN = ("csv", "tsv", "jsonl", "json", "parquet", "arrow", "conll", "txt", "tmx", "html", "pdf", "docx", "xlsx")
+_OWN = ("csv", "tsv", "jsonl", "json", "parquet", "arrow", "conll", "fasttext", "txt", "tmx", "html", "pdf", "docx", "xlsx")
 _BY_SHAPE = ("squad", "spans", "label-studio", "doccano", "spacy", "prodigy", "argilla", "beir", "brat", "parallel", "hf")
 FORMATS = {
     **{name: name for name in _OWN},
     **{"feather": "arrow", "ndjson": "jsonl", "text": "txt", "conllu": "conll", "iob": "conll", "bio": "conll", "excel": "xlsx"},
     **dict.fromkeys(_BY_SHAPE, ""),
 }
+OF_WORDS = ("csv", "tsv", "jsonl", "json", "parquet", "arrow", "xlsx")  # formats whose rows may be single words
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,29 @@ def read_plain(part: Part, options: Options) -> Table:
     limit = None if options.whole else 1 << 20
     try:
         found = detect(part, options.encoding, limit) if format is None else _told(part, format, options)
-        return _READERS[found.format](part, found, options)
+        return _of_sentences(part, found, options)
     except UnicodeDecodeError as error:  # a part of a file that was not looked at
         raise DataError(f"is not {error.encoding} throughout", where=part.name, fix=REMEDY) from error
     finally:
         part.close()
+
+
+def _of_sentences(part: Part, found: Detected, options: Options) -> Table:
+    """The rows of one file; where it holds one word a row, its sentences (of which max_rows then counts)."""
+    table = _READERS[found.format](part, found, options)
+    if options.max_rows is None or found.format not in OF_WORDS:
+        return sentences(table) if found.format in OF_WORDS else table
+    probe = table if len(table) >= LOOKED_AT else _READERS[found.format](part, found, replace(options, max_rows=LOOKED_AT))
+    if layout(probe) is None:
+        return table
+    return cut(sentences(_READERS[found.format](part, found, replace(options, max_rows=None))), options.max_rows)
+
+
+def holds_words(part: Part, found: Detected) -> bool:
+    """Whether a file holds one word a row, which are read joined: its rows are then not those of the file."""
+    if found.format not in OF_WORDS:
+        return False
+    return layout(_READERS[found.format](part, found, Options(max_rows=LOOKED_AT, whole=False))) is not None
 
 
 def _told(part: Part, format: str, options: Options) -> Detected:
@@ -142,6 +162,7 @@ _READERS: dict[str, Callable[[Part, Detected, Options], Table]] = {
     "parquet": lambda part, found, options: paired(columnar.read_parquet(part, max_rows=options.max_rows)),
     "arrow": lambda part, found, options: paired(columnar.read_arrow(part, max_rows=options.max_rows)),
     "conll": lambda part, found, options: conll.read_conll(part, found.found, max_rows=options.max_rows, form=found.layout),
+    "fasttext": lambda part, found, options: fasttext.read_fasttext(part, found.found, max_rows=options.max_rows),
     "txt": lambda part, found, options: plain.read_lines(part, found.found, max_rows=options.max_rows),
     "tmx": _tmx,
     "html": _office,

@@ -89,16 +89,61 @@ def test_two_files_named_for_their_languages_are_parallel_however_few_sentences_
     assert found.task == "translation" and found.columns == {"source": "source", "target": "target"}
 
 
-def test_a_table_with_one_word_a_row_is_read_as_words_and_said_to_lack_sentences(tmp_path: Path) -> None:
-    rows = ["Sentence #,Word,Tag"]
+def test_a_table_of_words_in_which_nothing_tells_the_sentences_apart_is_named(tmp_path: Path) -> None:
+    rows = ["Word,Tag"]
     for i in range(40):
         person, place = random.Random(i).choice(THINGS).title(), random.Random(-i - 1).choice(THINGS).upper()
-        rows += [f"Sentence: {i},{person}{i},B-PER", ",works,O", ",near,O", f",{place},B-LOC", ",now,O"]
+        rows += [f"{person}{i},B-PER", "works,O", "near,O", f"{place},B-LOC", "now,O"]
     (tmp_path / "words.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     found = diagnose(data=tmp_path / "words.csv")
     assert found.columns == {"tokens": "Word", "tags": "Tag"} and any("one word" in note for note in found.notes)
     finding = next(finding for finding in check(tmp_path / "words.csv").findings if finding.kind == "one-word-rows")
     assert finding.count == 200
+
+
+def in_two_styles(count: int = 24) -> list[tuple[str, str]]:
+    verbs, rest = ["mange", "parle", "chante", "arrive", "dessine", "marche"], ["vite", "bien", "demain", "ici", "souvent", "avec lui"]
+    return [(f"Tu {verbs[i % 6]} {rest[i // 6 % 6]}.", f"Vous {verbs[i % 6]}z {rest[i // 6 % 6]}.") for i in range(count)]
+
+
+@pytest.mark.parametrize("names", [("tu", "vous"), ("a", "b")])
+def test_short_sentences_in_two_styles_are_a_rewriting(tmp_path: Path, names: tuple[str, str]) -> None:
+    rows = "".join(f"{a},{b}\n" for a, b in in_two_styles())
+    (tmp_path / "style.csv").write_text(",".join(names) + "\n" + rows, encoding="utf-8")
+    found = diagnose(data=tmp_path / "style.csv")
+    assert found.task == "translation" and found.columns == {"source": names[0], "target": names[1]}
+
+
+def test_a_few_questions_in_two_styles_that_come_again_are_a_rewriting(tmp_path: Path) -> None:
+    verbs, rest = ["Hast du", "Brauchst du"], ["das Buch gelesen?", "noch etwas Zeit?", "den Brief gesehen?", "heute etwas vor?"]
+    polite = ["Haben Sie", "Brauchen Sie"]
+    rows = "".join(f"{verbs[i % 2]} {rest[i % 4]},{polite[i % 2]} {rest[i % 4]}\n" for i in range(8))
+    rows += "".join(f"{verbs[i % 2]} {rest[(i + 1) % 4]},{polite[i % 2]} {rest[(i + 1) % 4]}\n" for i in range(8))
+    (tmp_path / "du.csv").write_text("du,sie\n" + rows, encoding="utf-8")
+    found = diagnose(data=tmp_path / "du.csv")
+    assert found.task == "translation" and found.columns == {"source": "du", "target": "sie"}
+
+
+def test_questions_asked_in_other_words_are_pairs_for_search(tmp_path: Path) -> None:
+    rows = "".join(f"How do I reset the {THINGS[i % 12]} {i}?,What is the way to restore my {THINGS[i % 12]} {i}?\n" for i in range(30))
+    (tmp_path / "ask.csv").write_text("question1,question2\n" + rows, encoding="utf-8")
+    assert diagnose(data=tmp_path / "ask.csv").task == "semantic-search"
+
+
+@pytest.mark.parametrize("names", [("informal.txt", "formal.txt"), ("train.orig", "train.corrected"), ("before", "after")])
+def test_two_files_whose_lines_say_the_same_are_a_rewriting(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name, side in zip(names, zip(*in_two_styles())):
+        (tmp_path / name).write_text("\n".join(side) + "\n", encoding="utf-8")
+    found = diagnose(data=tmp_path)
+    assert found.task == "translation" and found.columns == {"source": "source", "target": "target"}
+    assert any("line by line" in note for note in found.notes)
+    assert check(tmp_path).splits == {"train": 24}
+
+
+def test_two_files_of_as_many_unlike_lines_are_texts(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("".join(sentence(i) + "\n" for i in range(20)), encoding="utf-8")
+    (tmp_path / "two.txt").write_text("".join(sentence(i + 100) + "\n" for i in range(20)), encoding="utf-8")
+    assert diagnose(data=tmp_path).task != "translation"
 
 
 def test_dates_beside_numbers_are_a_series_not_ratings(tmp_path: Path) -> None:
@@ -121,6 +166,9 @@ def test_multiple_choice_is_said_to_be_no_classification_of_the_question(tmp_pat
     rows = [{"question": sentence(i), "choices": options[i], "answer": answers[i % 4]} for i in range(40)]
     (tmp_path / "exam.jsonl").write_text(lines(rows), encoding="utf-8")
     assert any("multiple choice" in note for note in diagnose(data=tmp_path / "exam.jsonl").notes)
+    for task in (None, "sequence-classification"):
+        report = check(tmp_path / "exam.jsonl", task)
+        assert any("multiple choice" in note for note in report.notes) and "multiple choice" in report.render()
 
 
 def test_labels_beside_a_list_of_words_are_no_multiple_choice(tmp_path: Path) -> None:
