@@ -7,6 +7,7 @@ Out: a Table of text cells; `sniff` says how a text is delimited, if it is
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from typing import TextIO
 
 from oneloop.errors import Problem, counted, first_rows
 from oneloop.read.decoding import Found, text_stream
-from oneloop.read.dialect import Dialect, literal_quotes, sniff
+from oneloop.read.dialect import Dialect, literal_quotes, opened, sniff
 from oneloop.read.packed import PackedRows
 from oneloop.read.sources import Part
 from oneloop.read.table import Table
@@ -25,6 +26,7 @@ HEAD = 1 << 18  # characters that show how the file is delimited
 MAX_PROBLEMS = 10_000  # spelled out; a file with more is wrong as a whole
 MAX_RESTARTS = 50  # broken quotes after which reading stops: each may cost a pass over the rest of the file
 NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar", "^": "caret", "~": "tilde", "¦": "broken bar"}
+RULE = re.compile(r"\s*(:?-{2,}:?)?\s*\Z")  # a cell of the line below the header of a Markdown table
 END_MARK = "\x1a"  # what old programs write at the end of a text file
 
 
@@ -98,6 +100,8 @@ def _notes(name: str, dialect: Dialect, parser: _Parser) -> list[str]:
     notes += [f"{name}: {note}" for note in parser.notes]
     if not dialect.quoted:
         notes.append(f"{name}: quotation marks belong to the text")
+    if dialect.nested:
+        notes.append(f"{name}: every line is quoted as a whole; the fields were read from inside")
     if dialect.title:
         notes.append(f"{name}: {counted(dialect.title, 'line')} above the header passed over")
     if parser.trimmed:
@@ -171,6 +175,9 @@ class _Parser:
             if record == self.header and width > 1:
                 self.repeated.append(line)
                 continue
+            if not self.row and self.dialect.delimiter == "|" and all(map(RULE.match, record)) and any("-" in cell for cell in record):
+                self.notes.append(f"the line of dashes below the header is no row (line {line})")
+                continue
             self.row += 1
             if self.dialect.trailing and len(record) > width and not any(record[width:]):
                 record, self.trimmed = record[:width], True
@@ -193,7 +200,7 @@ class _Parser:
             return
         line, header = next(records, (1, []))
         self.header = header
-        names = [name.strip() for name in header]
+        names = [name.strip("\ufeff \t\r\n\f\v\xa0") for name in header]
         self.columns = [name or str(i) for i, name in enumerate(names)]
         blanks = [i for i, name in enumerate(names) if not name]
         if blanks:
@@ -223,6 +230,7 @@ class _Parser:
                 if not self._broken(line, str(error)):
                     return
                 continue
+            record = opened(record, self.dialect.delimiter) if self.dialect.nested else record
             if record and (len(record) > 1 or record[0].strip().strip(END_MARK)):
                 yield line, record
             else:

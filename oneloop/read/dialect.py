@@ -17,6 +17,7 @@ from typing import Any
 ENDINGS = (".csv", ".tsv", ".tab", ".psv")
 DELIMITERS = ("\t", ",", ";", "|", "^", "~", "¦")
 RARE = ("^", "~", "¦")  # signs that texts hold too: they separate only where every line has as many
+MANY = 16  # cells in which labels come again
 FEWEST = 3  # lines that show it
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d+)*|[.,]\d+)([eE][-+]?\d+)?\s*%?\Z")
 # words that stand in the first line of data files, in the languages people name their columns in
@@ -38,7 +39,8 @@ HEADER_WORDS = frozenset(re.split(r"\s+", _WORDS.strip()))
 @dataclass
 class Dialect:
     """How fields are separated. skip: lines before the header (Excel's `sep=;`, a title). title: how many of them a title takes.
-    width: fields of most rows. trailing: rows end with a delimiter that the header lacks."""
+    width: fields of most rows. trailing: rows end with a delimiter that the header lacks. nested: every line is one quoted field
+    that holds the line."""
 
     delimiter: str
     quoted: bool = True
@@ -48,6 +50,7 @@ class Dialect:
     title: int = 0
     spaced: bool = False  # a space follows the delimiter, before quotes
     trailing: bool = False
+    nested: bool = False
     backslash: bool = False  # quotes inside quoted fields are written \"
     share: float = 1.0  # rows of that width among those looked at
 
@@ -74,7 +77,7 @@ def sniff(text: str, suffix: str = "", whole: bool = True) -> Dialect | None:
     if best is None or not _plausible(best, text, whole, trusted):
         if not trusted:
             return None
-        best = Dialect(",", width=1)
+        best = _nested(text, whole) or Dialect(",", width=1)
     records = first_records(text, best, whole)
     above = title_rows(records, best.width)
     if above:
@@ -85,6 +88,21 @@ def sniff(text: str, suffix: str = "", whole: bool = True) -> Dialect | None:
     return best
 
 
+def _nested(text: str, whole: bool) -> Dialect | None:
+    """The dialect of a file whose lines were quoted as a whole when it was saved once more, None if this is none."""
+    outer = first_records(text, Dialect(","), whole)
+    if len(outer) < 2 or any(len(record) != 1 for record in outer) or not text.lstrip("\ufeff").startswith('"'):
+        return None
+    inner = [opened(record, ",") for record in outer]
+    same = {len(record) for record in inner}
+    return Dialect(",", width=same.pop(), nested=True) if len(same) == 1 and len(inner[0]) > 1 else None
+
+
+def opened(record: list[str], delimiter: str) -> list[str]:
+    """The fields that stand in the one field of a record."""
+    return next(csv.reader(record, delimiter=delimiter), []) if len(record) == 1 else record
+
+
 def title_rows(records: list[list[str]], width: int) -> int:
     """How many first records stand above the header as a title does: hardly a cell filled, and below them a header and full rows."""
     above = 0
@@ -93,12 +111,14 @@ def title_rows(records: list[list[str]], width: int) -> int:
     rest = records[above:]
     full = sum(sum(map(bool, record)) > 1 for record in rest)
     named = above and len(rest[0]) >= 2 and all(cell.strip() for cell in rest[0][:-1]) and len(set(rest[0])) == len(rest[0])
+    if any(sum(map(bool, record)) > 1 for record in records[:above]):
+        named = named and _header_words(rest[0]) > 0
     return above if named and full >= 0.8 * len(rest) and _header_points(rest) > 0 else 0
 
 
 def _is_title(record: list[str], width: int) -> bool:
     filled = sum(bool(cell.strip()) for cell in record)
-    return width > 1 and (filled <= 1 or (len(record) < width and filled < width / 2))
+    return width > 1 and (filled <= 1 or (len(record) < width and not _header_words(record)))
 
 
 def _lines_before(text: str, dialect: Dialect, above: int) -> int:
@@ -127,7 +147,7 @@ def first_records(text: str, dialect: Dialect, whole: bool, limit: int = 500) ->
     try:
         for record in reader:
             if record and any(record):
-                found.append(record)
+                found.append(opened(record, dialect.delimiter) if dialect.nested else record)
             if len(found) > limit:
                 break
     except csv.Error:
@@ -238,7 +258,7 @@ def _header_points(records: list[list[str]]) -> float:
         return -1.0
     points = 0.0
     for position, name in enumerate(first):
-        cells = [record[position] for record in body if position < len(record)]
+        cells = [record[position].strip() for record in body if position < len(record)]
         points += _column_evidence(name.strip(), cells)
     return points
 
@@ -257,6 +277,8 @@ def _column_evidence(name: str, cells: list[str]) -> float:
     numbers = sum(bool(NUMBER.match(cell)) for cell in filled)
     if numbers >= 0.9 * len(filled):
         return points + 2.0
+    if len(filled) >= MANY and len(set(filled)) * 4 <= len(filled):
+        points += 2.0  # a few values that come again and again, and the name is none of them
     length = sum(map(len, filled)) / len(filled)
     if length >= 15 and len(name) * 2 <= length and len(name.split()) <= 2:
         points += 1.0

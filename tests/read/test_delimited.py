@@ -235,6 +235,7 @@ def test_D7_rare_signs_in_some_lines_are_text(write):
         ("Customer survey 2024,,\nexported 2024-05-03,,\n,,\n", 3),
         ("Customer survey 2024\nexported 2024-05-03\n\n", 3),
         ("Customer survey 2024\n", 1),
+        ("# exported 2024-05-03\nby Ann Lee, Rome\n", 2),
     ],
 )
 def test_D4_a_title_above_the_header_is_passed_over(write, above, lines):
@@ -264,3 +265,36 @@ def test_D4_a_header_that_comes_again_is_no_row(write):
 
 def test_D2_the_end_mark_of_old_programs_is_no_row(write):
     assert len(read(write("a.csv", "text,label\na,0\nb,1\n\x1a"))) == 2
+
+
+def test_D4_lines_that_were_quoted_as_a_whole_are_opened(write):
+    lines = ["id,text,label", *(f'{i},""{text}"",{label}' for i, (text, label) in enumerate(PARCELS))]
+    table = read(write("a.csv", "".join(f'"{line}"\n' for line in lines)))
+    assert [(row["text"], row["label"]) for row in table] == PARCELS and any("quoted as a whole" in note for note in table.notes)
+
+
+def test_D4_one_quoted_text_a_line_is_a_text(write):
+    table = read(write("a.csv", "text\n" + "".join(f'"{text}"\n' for text, _ in PARCELS)))
+    assert table.column("text") == [text for text, _ in PARCELS]
+
+
+def test_D4_a_markdown_table_has_a_line_of_dashes(write):
+    table = read(write("a.csv", "| text | label |\n|:---|---|\n" + "".join(f"| {text} | {label} |\n" for text, label in PARCELS)))
+    assert [(row["text"].strip(), row["label"].strip()) for row in table] == PARCELS and table.origin(0).line == 3
+
+
+def test_D4_marks_of_byte_order_belong_to_no_name(write):
+    assert read(write("a.csv", "\ufeff\ufeffid,text\n0,a\n1,b\n")).columns == ["id", "text"]
+
+
+def test_questions_of_a_form_are_a_header(write):
+    rows = "".join(f'2024/05/{i % 28 + 1:02d} 10:00:00,"{text}",{label}\n' for i, (text, label) in enumerate(PARCELS * 2))
+    header = ["Timestamp", "Q1. What came late?", "Q2. How do you feel about it?"]
+    table = read(write("a.csv", ",".join(header) + "\n" + rows))
+    assert table.columns == header and len(table) == 24
+    assert read(write("b.csv", rows)).columns == ["0", "1", "2"]
+
+
+def test_bars_with_spaces_have_no_header_of_data(write):
+    table = read(write("a.txt", "".join(f"{label} ||| {text}\n" for text, label in PARCELS)))
+    assert len(table) == len(PARCELS) and table.column("0")[0].strip() == "neg"
