@@ -35,8 +35,8 @@ NUMBER = re.compile(r"\d+(\.0)?\Z")
 
 @dataclass
 class Layout:
-    """Which column holds what. name: the column that names the sentence; first: it does so at the first word only; counter: the
-    column that counts its words."""
+    """Which column holds what. tag: "" for words that are to be tagged. name: the column that names the sentence; first: it does
+    so at the first word only; counter: the column that counts its words."""
 
     word: str
     tag: str
@@ -63,12 +63,12 @@ def layout(table: Table) -> Layout | None:
     tags = entities or [name for name, cells in columns.items() if _are_parts(cells)]
     words = [name for name, cells in columns.items() if name not in tags and _are_words(cells)]
     tag = tags[-1] if tags else ""
-    words = [name for name in words if tag and len(set(columns[name])) > len(set(columns[tag]))]
+    words = [name for name in words if not tag or len(set(columns[name])) > len(set(columns[tag]))]
     called = [name for name in words if name.strip().lower() in CALLED]
     if not words:
         return None
     word = (called or sorted(words, key=lambda name: -len(set(columns[name]))))[0]
-    if not entities and not _keep_their_tag(columns[word], columns[tag]):
+    if tag and not entities and not _keep_their_tag(columns[word], columns[tag]):
         return None
     form = Layout(word, tag)
     others = {name: cells for name, cells in columns.items() if name not in (word, tag)}
@@ -76,16 +76,18 @@ def layout(table: Table) -> Layout | None:
     runs = {name: count for name, cells in others.items() if (count := _running(cells))}
     form.name = max({**runs, **starts}, key=lambda name: {**runs, **starts}[name], default="")
     form.first = form.name in starts
+    if not tag and not starts:  # words to be tagged: only a name at each first word says for sure that these are sentences
+        return None
     form.counter = next((name for name, cells in others.items() if _counts(cells)), "")
     return form if form.name or form.counter or empty or _gaps(table) else None
 
 
 def _flat(table: Table) -> bool:
-    """Whether every cell of the first rows is a text or number, and some column's are tags."""
+    """Whether every cell of the first rows is a text or number, and some column's are tags or name what begins there."""
     glance = list(islice(table.rows, GLANCE))
     if any(isinstance(cell, list | dict | tuple) for row in glance for cell in row.values()):
         return False
-    return any(_short(cells) for cells in ([_text(row.get(name)) for row in glance] for name in table.columns))
+    return any(_short(cells) or _named_first(cells) for cells in ([_text(row.get(name)) for row in glance] for name in table.columns))
 
 
 def _short(cells: Sequence[str]) -> bool:
@@ -194,7 +196,7 @@ class _Joiner:
         self.problems: list[Problem] = []
         self.left_out = 0
         taken = {"tokens", "tags"} & set(table.columns) - {form.word, form.tag}
-        self.renamed = {} if taken else {form.word: "tokens", form.tag: "tags"}
+        self.renamed = {} if taken else {form.word: "tokens"} | ({form.tag: "tags"} if form.tag else {})
 
     def table(self) -> Table:
         """The joined table."""
@@ -245,7 +247,7 @@ class _Joiner:
         self.left_out += broken
         for at, row in enumerate(words, start):
             word, tag = _text(row.get(self.form.word)), _text(row.get(self.form.tag))
-            if not word or not tag:
+            if not word or (self.form.tag and not tag):
                 reason = f"the word {word[:40]!r} has no tag" if word else f"a tag ({tag[:40] or 'empty'}) without a word"
                 self.problems.append(self.source.problem(at, reason, "complete the row", self.form.tag if word else self.form.word))
                 good = False
@@ -276,8 +278,9 @@ class _Joiner:
     def _notes(self, count: int) -> Iterable[str]:
         form = self.form
         how = f"column {form.name}" if form.name else f"column {form.counter}" if form.counter else "blank rows"
+        word = f"{form.word}, tagged in {form.tag}" if form.tag else form.word
         yield (
-            f"{self.source.file}: one word a row ({form.word}, tagged in {form.tag}), joined into {counted(count, 'sentence')} by {how}; "
+            f"{self.source.file}: one word a row ({word}), joined into {counted(count, 'sentence')} by {how}; "
             "a row's number is that of its first word"
         )
         if self.left_out:

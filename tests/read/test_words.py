@@ -131,6 +131,13 @@ def test_fix_writes_rows_of_tokens_and_tags(write, tmp_path):
     assert joined(written)
 
 
+def test_words_without_tags_are_joined_where_their_sentences_are_named(write):
+    rows = [row[:2] for row in numbered(lambda i: f"Sentence: {i}", every=False)]
+    found = read(write("ner.csv", table(["Sentence #", "Word"], rows)))
+    assert [row["tokens"] for row in found] == WORDS and found.columns == ["Sentence #", "tokens"]
+    assert [found.origin(i).row for i in range(12)] == FIRST
+
+
 @pytest.mark.parametrize(
     "rows",
     [
