@@ -83,6 +83,8 @@ surprises: `no`, `1e-4` and `007` mean what the setting takes, tags are refused,
 
 `clean` names cleaners; they work in the order given, in training, evaluation and prediction alike, and the rows each of them
 changed or dropped are counted. Spans and answers move along with their words. There are {", ".join(f"`{name}`" for name in CLEANERS)}.
+`explode:COLUMN` makes a row for each item of the lists in a column, before the columns are named; rows that come from one row stay in
+one split (a prediction has one row for each input, and is not exploded).
 
 `where` keeps the rows for which an expression is true:
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from oneloop.diagnose.check import check as check
     from oneloop.errors import OneloopError as OneloopError
     from oneloop.measure.compare import compare as compare
+    from oneloop.read.stream import stream as stream
     from oneloop.recipe import Recipe as Recipe
     from oneloop.recipe import load_recipe as load_recipe
     from oneloop.run import train as train
@@ -42,6 +43,7 @@ PLACES = {
     "report": "oneloop.ship.report:report",
     "load": "oneloop.ship.predict:load",
     "demo": "oneloop.demo",
+    "stream": "oneloop.read.stream:stream",
     "tasks": "oneloop.tasks",
     "Recipe": "oneloop.recipe:Recipe",
     "load_recipe": "oneloop.recipe:load_recipe",
@@ -59,6 +61,7 @@ __all__ = [
     "load",
     "load_recipe",
     "report",
+    "stream",
     "tasks",
     "train",
 ]

@@ -180,6 +180,9 @@ def check_command(
     task: TaskName = None,
     columns: Columns = None,
     fix: Annotated[str | None, typer.Option("--fix", metavar="OUT", help="Write a cleaned copy and a log of every change.")] = None,
+    explode: Annotated[
+        str | None, typer.Option("--explode", metavar="COLUMN", help="Make a row for each item of the lists in this column first.")
+    ] = None,
     label_sheet: Annotated[int | None, typer.Option("--label-sheet", metavar="N", min=1, help="Write N diverse rows to label.")] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -192,7 +195,7 @@ def check_command(
     named = mapping("columns", columns, "--columns") if columns else None
     with console.Progress(quiet) as progress:
         source = paths[0] if len(paths) == 1 else paths
-        found = oneloop.check(source, task, columns=named, fix=fix, label_sheet=label_sheet, say=progress.doing)
+        found = oneloop.check(source, task, columns=named, fix=fix, label_sheet=label_sheet, explode=explode, say=progress.doing)
     answer(found, json, found.render)
 
 

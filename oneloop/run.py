@@ -19,6 +19,7 @@ from oneloop import checkpoint, commit, memory
 from oneloop.errors import NotFinite, RecipeError, RunError
 from oneloop.lock import RunLock, Signals
 from oneloop.processes import rank_from_environment
+from oneloop.read import frames
 from oneloop.recipe import Recipe, load_recipe
 from oneloop.runlog import BEFORE, DURING, RunLog
 
@@ -54,10 +55,15 @@ class Result:
 def train(recipe: str | Path | Recipe | None = None, *, on_event: OnEvent | None = None, **settings: Any) -> Result:
     """Train as the recipe (a file or Recipe) and the settings say, and write the run folder.
 
-    Runs again where an interrupted run stopped. Raises OneloopError for everything a user can mend, Stopped after a
+    train, validation, test: a path, or rows: a DataFrame, a Dataset, a list of dicts. Rows are saved in RUN/data, where the run's
+    recipe points to. Runs again where an interrupted run stopped. Raises OneloopError for everything a user can mend, Stopped after a
     signal (with everything saved).
     """
+    settings, held = frames.set_aside(settings)
     found = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, **settings)
+    if held:  # rows that were given in place of a path
+        folder = output_folder(found)
+        found = found.model_copy(update={**frames.saved(held, folder), "output": str(folder)})
     if found.seeds > 1:
         from oneloop.seeds import train_seeds
 

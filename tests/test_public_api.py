@@ -24,6 +24,7 @@ PUBLIC = {
     "load",
     "load_recipe",
     "report",
+    "stream",
     "tasks",
     "train",
 }

@@ -19,6 +19,7 @@ from oneloop.diagnose.checks.copies import leaked
 from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, SHOWN_ROWS, TRAIN, VERDICTS, Data, Finding, about, from_problems
 from oneloop.diagnose.diagnosis import written
 from oneloop.errors import DataError, OneloopError, Problem
+from oneloop.read.frames import by_split, is_rows, name_of
 from oneloop.tasks import task_class
 from oneloop.tasks.base import Row, Task
 
@@ -131,27 +132,29 @@ def _rendered(finding: Finding) -> Iterator[str]:
 
 
 def check(
-    path: str | Path | Mapping[str, Any] | Sequence[Any],
+    path: str | Path | Mapping[str, Any] | Sequence[Any] | Any,
     task: str | None = None,
     *,
     columns: Mapping[str, Any] | None = None,
     fix: str | Path | None = None,
     label_sheet: int | None = None,
     max_length: int | None = None,
+    explode: str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Report:
     """Look at data from every side that has broken or biased a training before.
 
-    path: a file, folder, archive, glob or list of files, or {"train": …, "validation": …, "test": …}. task: its name; found from
-    the data if not given. columns: {role: column}; found if not given. fix: a folder for a cleaned copy and `changes.jsonl`.
+    path: a file, folder, archive, glob or list of files, a DataFrame, Dataset or list of dicts, or {"train": …, "validation": …,
+    "test": …} of these. task: its name; found from the data if not given. columns: {role: column}; found if not given. fix: a
+    folder for a cleaned copy and `changes.jsonl`.
     label_sheet: how many rows to write to a sheet for labelling. max_length: a token limit of interest besides the usual.
-    say: told what is being done. A file that cannot be read gives findings too; DataError for a path that is not there,
-    RecipeError for an unknown task.
+    explode: a column of lists that becomes a row for each item first. say: told what is being done. A file that cannot be read
+    gives findings too; DataError for a path that is not there, RecipeError for an unknown task.
     """
     tell = say or (lambda _: None)
     report = Report(task=task_class(task).name if task else None)
     tell("reading")
-    tables = _read(path, report)
+    tables = _read(path, report, explode)
     if not tables:
         return report
     report.task = _task_of(tables, report)
@@ -183,13 +186,15 @@ def check(
 
 
 # ---- reading ------------------------------------------------------------------------------------------------------------
-def _read(path: Any, report: Report) -> dict[str, Any]:
+def _read(path: Any, report: Report, explode: str | None) -> dict[str, Any]:
     """The tables by split; what the reader refuses becomes findings."""
     from oneloop.read import read_splits
+    from oneloop.read.explode import exploded
 
+    splits = by_split(path) if isinstance(path, Mapping) else {}
     try:
-        if isinstance(path, Mapping):
-            found = read_splits(path.get("train"), path.get("validation"), path.get("test"), max_bad=None)
+        if splits:
+            found = read_splits(splits.get("train"), splits.get("validation"), splits.get("test"), max_bad=None)
         else:
             found = read_splits(path, max_bad=None)
     except DataError as error:
@@ -202,6 +207,8 @@ def _read(path: Any, report: Report) -> dict[str, Any]:
             raise
         report.findings.append(_refused(error))
         return {}
+    if explode:
+        found = {name: exploded(table, explode) for name, table in found.items()}
     for name, table in found.items():
         report.splits[name] = len(table)
         report.notes += [note for note in table.notes if note not in report.notes]
@@ -217,8 +224,8 @@ def _read(path: Any, report: Report) -> dict[str, Any]:
 
 def _is_there(path: Any) -> bool:
     """Whether every path that was given exists, or is an address or a pattern; a mistyped name is an error, not a finding."""
-    paths = path.values() if isinstance(path, Mapping) else [path] if isinstance(path, str | Path) else path
-    return all(item is None or Path(str(item)).exists() or re.search(r"[*?\[:]", str(item)) for item in paths)
+    paths = path.values() if isinstance(path, Mapping) else [path] if isinstance(path, str | Path) or is_rows(path) else path
+    return all(item is None or is_rows(item) or Path(str(item)).exists() or re.search(r"[*?\[:]", str(item)) for item in paths)
 
 
 def _refused(error: OneloopError) -> Finding:
@@ -364,7 +371,7 @@ def _unlabelled(data: Data, path: Any, bare: bool) -> Finding:
         remedy = "mark the answer of some hundred questions in their contexts; a model trained on other questions can predict these"
         return about("no-labels-in-file", BLOCKS, rows, len(rows), message, remedy)
     remedy = (
-        f"without labels: (1) label a few: `oneloop check {shlex.quote(str(_first(path)))} --label-sheet 200` writes the most telling rows "
+        f"without labels: (1) label a few: `oneloop check {shlex.quote(_first(path))} --label-sheet 200` writes the most telling rows "
         "to fill in; (2) describe each class in a sentence (zero-shot), or only look for texts: both are semantic search, which needs no "
         "labels: `oneloop tasks semantic-search`"
     )
@@ -374,15 +381,17 @@ def _unlabelled(data: Data, path: Any, bare: bool) -> Finding:
     return about("no-labels-in-file", BLOCKS, rows, len(rows), "no row has a label: there is nothing to learn from yet", remedy)
 
 
-def _first(path: Any) -> Any:
-    """The (first) path of those that were given."""
-    return path if isinstance(path, str | Path) else next(iter(path.values() if isinstance(path, Mapping) else path))
+def _first(path: Any) -> str:
+    """The (first) path of those that were given, or the name of the rows."""
+    if isinstance(path, Mapping):
+        return _first(next(iter(path.values())))
+    return str(path[0]) if isinstance(path, list | tuple) and not is_rows(path) else name_of(path)
 
 
 def _write_sheet(data: Data, count: int, path: Any, fix: Any, report: Report) -> None:
     from oneloop.diagnose.checks.sheet import write_sheet
 
-    name = f"{Path(str(_first(path))).name.split('.')[0] or 'data'}-to-label.csv"
+    name = f"{Path(_first(path)).name.split('.')[0] or 'data'}-to-label.csv"
     folder = Path(fix) if fix is not None else Path()
     rows = data.splits.get(TRAIN) or data.all_rows
     written, size = write_sheet(rows, count, folder / name, data.input_roles)

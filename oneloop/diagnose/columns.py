@@ -13,6 +13,7 @@ from oneloop.diagnose.names import sounds_like
 from oneloop.diagnose.pairs import bare, judged_pairs, paired, passages
 from oneloop.diagnose.profile import Profile, profiles
 from oneloop.diagnose.shapes import Candidate, nested
+from oneloop.read.explode import SOURCE_ROW
 from oneloop.tasks import table, task_class
 from oneloop.tasks.base import Task
 
@@ -20,9 +21,13 @@ SETTLED = 0.93  # a reading this sure (tags, spans, answers, chats) makes compar
 
 
 def columns_of(rows: Any) -> list[str]:
-    """The column names of a table, in the order found."""
+    """The column names of a table, in the order found, but for the number of the row that an exploded one came from."""
     names = getattr(rows, "columns", None)
-    return list(names) if names is not None else list(dict.fromkeys(name for row in rows[:100] for name in row))
+    return (
+        [name for name in names if name != SOURCE_ROW]
+        if names is not None
+        else list(dict.fromkeys(name for row in rows[:100] for name in row))
+    )
 
 
 def candidates(found: Sequence[Profile]) -> list[Candidate]:

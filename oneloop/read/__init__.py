@@ -1,4 +1,4 @@
-"""Reading: any file, folder, archive or address becomes a Table of rows that know where they came from.
+"""Reading: any file, folder, archive, address or DataFrame becomes a Table of rows that know where they came from.
 
     read("reviews.csv")                     a Table: cells as they stand in the file, format found from the content
     read_splits("folder")                   {"train": Table, "validation": Table, "test": Table} as far as they are there
@@ -10,13 +10,13 @@ Then roles.to_rows maps columns to a task's roles, split.make_splits makes missi
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from oneloop.errors import DataError
 
 if TYPE_CHECKING:
-    from oneloop.read.places import Source
+    from oneloop.read.places import Given
     from oneloop.read.sampling import sample as sample
     from oneloop.read.table import Origin as Origin
     from oneloop.read.table import Table as Table
@@ -33,14 +33,15 @@ def __getattr__(name: str) -> Any:
 
 
 def read(
-    source: Source | Sequence[Source],
+    source: Given,
     *,
     format: str | None = None,
     encoding: str | None = None,
     max_rows: int | None = None,
     max_bad: int | None = 0,
 ) -> Table:
-    """All rows of a file, folder, archive, glob, list of files, `hf:NAME[:CONFIG][:SPLIT]` or http(s) address.
+    """All rows of a file, folder, archive, glob, list of files, `hf:NAME[:CONFIG][:SPLIT]` or http(s) address; also of a
+    DataFrame, a Dataset, a list of dicts, or {"train": …} of these.
 
     format, encoding: only to overrule what is found from the content. max_rows: stop after that many rows. max_bad: rows
     that may be unusable before DataError names them all; None never raises and leaves them in `table.problems`. A source
@@ -61,9 +62,9 @@ def read(
 
 
 def read_splits(
-    train: Source | Sequence[Source] | None,
-    validation: Source | Sequence[Source] | None = None,
-    test: Source | Sequence[Source] | None = None,
+    train: Given | None,
+    validation: Given | None = None,
+    test: Given | None = None,
     *,
     format: str | None = None,
     encoding: str | None = None,
@@ -84,7 +85,7 @@ def read_splits(
     for split, source in (("validation", validation), ("test", test)):
         if source is None:
             continue
-        found = load(source, options)
+        found = load(source, options, split)
         chosen = split if split in found else "train" if "train" in found else next(iter(found))
         tables[split] = found[chosen]
     raise_all(tables.values(), max_bad)

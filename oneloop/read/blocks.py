@@ -41,7 +41,7 @@ def blocks(source: Source, size: int) -> Iterator[Table]:
                 return
     finally:
         part.close()
-    yield from _whole(source, size)
+    yield from whole(source, size)
 
 
 def _by_block(part: Part, size: int) -> Iterator[Table] | None:
@@ -52,7 +52,7 @@ def _by_block(part: Part, size: int) -> Iterator[Table] | None:
     if found.format in ("csv", "tsv"):
         return delimited.delimited_blocks(part, found.found, size, found.dialect)
     if found.format == "txt":
-        return _lines(part, found.found, size)
+        return text_lines(part, found.found, size)
     if found.format == "parquet":
         return columnar.parquet_blocks(part, size)
     if found.format == "conll" and found.layout is not None:
@@ -60,7 +60,7 @@ def _by_block(part: Part, size: int) -> Iterator[Table] | None:
     return _json_lines(part, found, size) if found.format == "jsonl" else None
 
 
-def _lines(part: Part, found: Found, size: int) -> Iterator[Table]:
+def text_lines(part: Part, found: Found, size: int) -> Iterator[Table]:
     """A row for each line, whatever it holds."""
     stream, done = text_stream(part.open(), found), 0
     while some := list(islice(stream, size)):
@@ -72,14 +72,18 @@ def _lines(part: Part, found: Found, size: int) -> Iterator[Table]:
 
 def _json_lines(part: Part, found: Detected, size: int) -> Iterator[Table] | None:
     """A row for each line; None where the first lines are an export that is laid flat as a whole."""
+    return None if is_export(part, found.found) else objects(part, found.found, size)
+
+
+def is_export(part: Part, found: Found) -> bool:
+    """Whether the first lines are an export that is laid flat as a whole."""
     first = Collector(part.name)
-    collect_lines(islice(enumerate(text_stream(part.open(), found.found), 1), 200), first)
-    if flatten(first.table("jsonl")).format != "jsonl":
-        return None
-    return _objects(part, found.found, size)
+    collect_lines(islice(enumerate(text_stream(part.open(), found), 1), 200), first)
+    return flatten(first.table("jsonl")).format != "jsonl"
 
 
-def _objects(part: Part, found: Found, size: int) -> Iterator[Table]:
+def objects(part: Part, found: Found, size: int) -> Iterator[Table]:
+    """A row for each line of JSON."""
     lines = enumerate(text_stream(part.open(), found), 1)
     before = Collector(part.name)
     while some := list(islice(lines, size)):
@@ -90,7 +94,7 @@ def _objects(part: Part, found: Found, size: int) -> Iterator[Table]:
         yield rows.table("jsonl")
 
 
-def _whole(source: Source, size: int) -> Iterator[Table]:
+def whole(source: Source, size: int) -> Iterator[Table]:
     """The training split (or the only one) of a source, read at once."""
     tables = load(source, Options())
     table = tables.get("train") or next(iter(tables.values()))

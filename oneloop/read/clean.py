@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from oneloop.errors import DataError, Problem, RecipeError, did_you_mean
+from oneloop.read.explode import PREFIX, column_of, explode_row, explodes
 
 Row = dict[str, Any]
 # (start, end, replacement) in the old text, in order, without overlap
@@ -131,6 +132,7 @@ EDITS: dict[str, Callable[[str], list[Edit]]] = {
 }
 DROPS = ("drop-empty", "drop-duplicates", "drop-unlabelled")
 CLEANERS = (*EDITS, *DROPS)
+EXPLODE = PREFIX + "COLUMN"  # a cleaner too: `oneloop.read.explode`
 ALIASES = {
     "unescape": "unescape-html",
     "html": "strip-html",
@@ -162,15 +164,21 @@ def known(name: str) -> str:
     """The cleaner called `name`; RecipeError with a suggestion if there is none."""
     word = name.strip().lower().replace("_", "-")
     word = ALIASES.get(word, word)
+    if explodes(name) and column_of(name):
+        return PREFIX + column_of(name)
+    if word == PREFIX[:-1] or explodes(name):
+        raise RecipeError(f"'{name}' names no column", where="clean", expected="a column of lists", fix=f"{PREFIX}comments")
     if word not in CLEANERS:
         raise RecipeError(
-            f"there is no cleaner '{name}'{did_you_mean(word, CLEANERS)}", where="clean", expected="some of " + ", ".join(CLEANERS)
+            f"there is no cleaner '{name}'{did_you_mean(word, CLEANERS)}",
+            where="clean",
+            expected="some of " + ", ".join((*CLEANERS, EXPLODE)),
         )
     return word
 
 
 def apply_clean(rows: Sequence[Row], names: Sequence[str], roles: Iterable[Any] = ()) -> tuple[list[Row], dict[str, int]]:
-    """Cleaned copies of the rows, and for each cleaner the number of rows it changed or dropped. The given rows stay as they are.
+    """Cleaned copies of the rows, and for each cleaner the number of rows it changed, dropped or added. The given rows stay as they are.
 
     names: in the order they work. roles: the task's Columns or role names; empty for every text role that rows have.
     RecipeError for an unknown name; DataError with all rows whose spans or answers cannot follow the change.
@@ -182,7 +190,10 @@ def apply_clean(rows: Sequence[Row], names: Sequence[str], roles: Iterable[Any] 
     problems: list[Problem] = []
     for name in chosen:
         before = len(found)
-        if name in DROPS:
+        if explodes(name):
+            found = [one for row in found for one in explode_row(row, column_of(name))]
+            counts[name] += len(found) - before
+        elif name in DROPS:
             found = _dropped(found, name, allowed)
             counts[name] += before - len(found)
         else:

@@ -40,7 +40,16 @@ def read_delimited(part: Part, found: Found, *, max_rows: int | None = None, dia
 
 def delimited_blocks(part: Part, found: Found, size: int, dialect: Dialect | None = None) -> Iterator[Table]:
     """The rows of a delimited file in tables of at most `size` rows, each with the problems found on the way to its last row."""
-    dialect = _first_rows(part, found, dialect, max_rows=size)[2]
+    yield from told_blocks(part, found, size, settled(part, found, size, dialect))
+
+
+def settled(part: Part, found: Found, size: int | None, dialect: Dialect | None) -> Dialect:
+    """How a file is delimited, as its first `size` rows show, or all of them."""
+    return _first_rows(part, found, dialect, max_rows=size)[2]
+
+
+def told_blocks(part: Part, found: Found, size: int, dialect: Dialect) -> Iterator[Table]:
+    """The same in one pass over the file, with a dialect that is known."""
     parser = _Parser(text_stream(part.open(), found), dialect, part.name)
     rows = parser.good()
     while True:

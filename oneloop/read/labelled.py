@@ -31,6 +31,7 @@ def labelled_rows(
     row or cell that was left out or changed. They are packed."""
     from oneloop.read.cells import labels
     from oneloop.read.clean import apply_clean
+    from oneloop.read.explode import explodes
     from oneloop.read.packed import kept, packed
     from oneloop.read.roles import to_packed_rows, told_ids
     from oneloop.read.where import apply_where
@@ -48,6 +49,7 @@ def labelled_rows(
         before = len(rows)
         rows = apply_where(rows, where, table)
         note(f"where: {before} rows in, {len(rows)} out, {100 * len(rows) / max(before, 1):.1f} % kept ({split})")
+    clean = [name for name in clean if not explodes(name)]  # done to the table before its columns were named
     if clean:
         before = len(rows)
         rows, counts = apply_clean(rows, clean, task.columns)

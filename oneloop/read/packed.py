@@ -104,7 +104,7 @@ class PackedRows(Sequence[Item]):
                     kept = self._lists[letter]
                     kept.extend(value)
                     return letter, f"{len(kept) - len(value)} {len(kept)}"
-        if _exact(value):
+        if exact(value):
             return JSON, _write(value)
         self._objects.append(value)
         return OBJECT, str(len(self._objects) - 1)
@@ -178,12 +178,12 @@ class PackedRows(Sequence[Item]):
         return [list(row.values()) for row in self]
 
 
-def _exact(value: Any) -> bool:
+def exact(value: Any) -> bool:
     """Whether JSON gives a value back as it was, types included."""
     if type(value) is list:
-        return set(map(type, value)) <= ATOMS or all(map(_exact, value))
+        return set(map(type, value)) <= ATOMS or all(map(exact, value))
     if type(value) is dict:
-        return set(map(type, value)) <= {str} and all(map(_exact, value.values()))
+        return set(map(type, value)) <= {str} and all(map(exact, value.values()))
     return type(value) in ATOMS
 
 

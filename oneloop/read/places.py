@@ -1,6 +1,6 @@
 """Where data lies: paths, globs, lists, archives, folders, the Hub, addresses.
 
-In:  what a user wrote as train, validation, test or --data
+In:  what a user wrote as train, validation, test or --data, or holds in memory
 Out: split name -> Table
 """
 
@@ -8,21 +8,31 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from oneloop.errors import DataError, did_you_mean
 from oneloop.read import columnar
 from oneloop.read.files import Options, read_part
 from oneloop.read.folders import SPLITS, Item, read_folder, read_together
+from oneloop.read.frames import by_split, is_rows, table_of
 from oneloop.read.sources import ARCHIVE, MAX_ENTRIES, Part, is_office, packing, unpacked
 from oneloop.read.table import Table
 
 Source = str | os.PathLike[str]
+Given = Source | Sequence[Source] | Any  # what users give: also rows in memory, and {"train": …} of any of these
 
 
-def load(source: Source | Sequence[Source], options: Options) -> dict[str, Table]:
-    """All splits of a source; nothing is raised for bad rows, only for sources that cannot be read at all."""
+def load(source: Given, options: Options, split: str = "train") -> dict[str, Table]:
+    """All splits of a source; nothing is raised for bad rows, only for sources that cannot be read at all.
+
+    split: which one rows in memory are, for their name in messages."""
+    if is_rows(source):
+        return {"train": table_of(source, options, split)}
+    if isinstance(source, Mapping):
+        found = {name: load(one, options, name) for name, one in by_split(source).items()}
+        return {name: tables[name if name in tables else next(iter(tables))] for name, tables in found.items()}
     if not isinstance(source, str | os.PathLike):
         return _load_list(list(source), options)
     text = os.fspath(source)
@@ -42,7 +52,7 @@ def load(source: Source | Sequence[Source], options: Options) -> dict[str, Table
     matches = sorted(glob.glob(str(path), recursive=True))
     if matches:
         return read_folder(_items([Path(match) for match in matches if Path(match).is_file()], _common(matches)), text, options)
-    raise _missing(path, text)
+    raise missing(path, text)
 
 
 def load_part(part: Part, options: Options) -> dict[str, Table]:
@@ -72,7 +82,7 @@ def _load_list(sources: list[Source], options: Options) -> dict[str, Table]:
     paths = [Path(source) for source in sources]
     gone = [path for path in paths if not path.is_file()]
     if gone or not paths:
-        raise _missing(gone[0], str(gone[0])) if gone else DataError("the list of files is empty", fix="name at least one file")
+        raise missing(gone[0], str(gone[0])) if gone else DataError("the list of files is empty", fix="name at least one file")
     return {"train": read_together(_items(paths, _common([str(path) for path in paths])), options, ordered=True)}
 
 
@@ -98,7 +108,8 @@ def _load_folder(folder: Path, options: Options) -> dict[str, Table]:
     return read_folder(_items(paths, Path(os.path.abspath(folder))), str(folder), options)
 
 
-def _missing(path: Path, name: str) -> DataError:
+def missing(path: Path, name: str) -> DataError:
+    """The error for a path that is not there, with what was probably meant."""
     try:
         near = did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()])
     except OSError:

@@ -12,13 +12,28 @@ from typing import Any
 
 from oneloop.errors import Problem, did_you_mean
 from oneloop.read import cells
+from oneloop.read.explode import SOURCE_ROW
 from oneloop.read.packed import PackedRows
 from oneloop.read.separators import separator
 from oneloop.read.table import Cells, Table
 from oneloop.tasks.base import Column, Row, Task
 
 IDS = ("id", "_id", "guid", "idx", "uid", "uuid", "index", "qid", "doc_id", "sent_id", "id_str", "pid", "row_id", "example_id")
-GROUPS = ("document", "doc", "document_id", "doc_id", "docid", "case_id", "caseid", "article_id", "file", "query_id", "title", "paper_id")
+GROUPS = (
+    SOURCE_ROW,
+    "document",
+    "doc",
+    "document_id",
+    "doc_id",
+    "docid",
+    "case_id",
+    "caseid",
+    "article_id",
+    "file",
+    "query_id",
+    "title",
+    "paper_id",
+)
 MAX_PROBLEMS = 10_000
 SHOWN_IDS = 3  # repeated ids that a note spells out
 Mapped = Mapping[str, str | Sequence[str]]

@@ -10,11 +10,13 @@ import io
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from oneloop.errors import DataError
 from oneloop.keyed import generator
 from oneloop.read.detect import detect
 from oneloop.read.files import Options, cut, picked, read_plain
+from oneloop.read.frames import is_rows, table_of
 from oneloop.read.places import Source, load
 from oneloop.read.sources import ARCHIVE, Part, packing, unpacked
 from oneloop.read.table import Table, joined
@@ -26,9 +28,11 @@ BLANK = re.compile(r": ([\d,]+) blank lines? skipped")  # in a reader's note
 BY_LINE = ("csv", "tsv", "jsonl", "txt")
 
 
-def sample(source: Source, rows: int = 200, *, format: str | None = None, encoding: str | None = None) -> Table:
+def sample(source: Source | Any, rows: int = 200, *, format: str | None = None, encoding: str | None = None) -> Table:
     """Up to `rows` rows of a source: half from its beginning, half from keyed places (always the same ones). Bad rows stay in
     `table.problems`. Large files are not read whole; the notes say so."""
+    if is_rows(source):
+        return _spread(table_of(source, Options()), rows)
     path = Path(source).expanduser()
     if path.is_file():
         part = Part(str(source), path)

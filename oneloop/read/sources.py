@@ -130,7 +130,7 @@ def is_office(part: Part) -> bool:
 
 def _decompress(part: Part, kind: str, limit: int | None) -> BinaryIO:
     packed_size = part.size()
-    stream = _decompressor(part.open(), kind)
+    stream = decompressor(part.open(), kind)
     try:
         return _copied(stream, part.name, packed_size, limit)
     except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
@@ -140,7 +140,8 @@ def _decompress(part: Part, kind: str, limit: int | None) -> BinaryIO:
         raise DataError(reason, where=part.name, fix="copy or download it again; its end is missing or changed") from error
 
 
-def _decompressor(file: BinaryIO, kind: str) -> IO[bytes]:
+def decompressor(file: BinaryIO, kind: str) -> IO[bytes]:
+    """What unpacks `file` as it is read, of a kind that `packing` names."""
     if kind == "gz":
         return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))
     if kind == "zst":

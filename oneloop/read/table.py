@@ -117,6 +117,10 @@ class Table(Sequence[Cells]):
             return list(self.rows.cells[self.rows.columns.index(name)])
         return [row.get(name) for row in self.rows]
 
+    def to_list(self) -> list[Cells]:
+        """The rows as a list of dicts, each with every column: what `pandas.DataFrame` and `Dataset.from_list` take."""
+        return [{name: row.get(name) for name in self.columns} for row in self.rows]
+
     def origin(self, index: int) -> Origin:
         """File, row number and line of row `index`."""
         if index < 0:

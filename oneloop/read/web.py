@@ -8,6 +8,7 @@ Out: a Part with the downloaded file; of several pages, a row in each line
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import ipaddress
 import json
@@ -62,28 +63,65 @@ def _reach(url: str) -> str:
 def fetched(url: str) -> Part:
     """The file at `url`. DataError for errors of the server and the network, and for more than MAX_DOWNLOAD bytes."""
     _reach(url)
-    try:
+    with _told(url):
         file, following = _page(url)
         if following:
             file = _joined(file, url, following)
-    except urllib.error.HTTPError as error:
-        raise DataError(f"the server answers {error.code} ({error.reason})", where=url, fix="check the address") from error
-    except (OSError, HTTPException, ValueError) as error:
-        raise DataError(f"cannot be downloaded ({error})", where=url, fix="check the address and the network") from error
     path = urllib.parse.urlsplit(url).path
     return Part(url if path else f"{url}/", file=file)
 
 
+@contextlib.contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Errors of the server and the network as DataError."""
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        raise DataError(f"the server answers {error.code} ({error.reason})", where=url, fix="check the address") from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise DataError(f"cannot be downloaded ({error})", where=url, fix="check the address and the network") from error
+
+
+class Download:
+    """The content at an address as it comes in. DataError as `fetched`, also in the middle; of any size."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.read_bytes = url, 0
+        _reach(url)
+        with _told(url):
+            self.answer = _answer(url)
+        length = self.answer.headers.get("Content-Length") or ""
+        self.expected = int(length) if length.isdigit() else 0
+
+    def read(self, size: int = BLOCK) -> bytes:
+        """The next bytes, b"" at the end."""
+        with _told(self.url):
+            block = cast(bytes, self.answer.read(size))
+        self.read_bytes += len(block)
+        if not block and self.read_bytes < self.expected:
+            raise DataError(f"the download ended after {self.read_bytes} of {self.expected} bytes", where=self.url, fix="try again")
+        return block
+
+    def close(self) -> None:
+        """End the connection."""
+        self.answer.close()
+
+
 def _page(url: str) -> tuple[BinaryIO, str]:
-    """The file at an address, and the address of the page after it, "" where there is none. Waits where the server asks for it."""
+    """The file at an address, and the address of the page after it, "" where there is none."""
+    with _answer(url) as answer:
+        found = NEXT.search(answer.headers.get("Link", "")) if "json" in answer.headers.get("Content-Type", "") else None
+        return _saved(answer, url), urllib.parse.urljoin(url, found[1]) if found else ""
+
+
+def _answer(url: str) -> Any:
+    """The server's answer, its content not read yet. Waits where the server asks for it."""
     opener = urllib.request.build_opener(_Redirects)
     request = urllib.request.Request(url, headers={"User-Agent": "oneloop", "Accept-Encoding": "identity"})
     waited = 0.0
     while True:
         try:
-            with opener.open(request, timeout=TIMEOUT) as answer:
-                found = NEXT.search(answer.headers.get("Link", "")) if "json" in answer.headers.get("Content-Type", "") else None
-                return _saved(answer, url), urllib.parse.urljoin(url, found[1]) if found else ""
+            return opener.open(request, timeout=TIMEOUT)
         except urllib.error.HTTPError as error:
             wait = _asked_to_wait(error)
             waited += wait or 0.0

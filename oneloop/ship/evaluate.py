@@ -27,11 +27,11 @@ WEIGHTS = ("*.safetensors", "*.bin")
 
 def evaluate(
     model: Any,
-    data: str | Sequence[str],
+    data: str | Sequence[str] | Any,
     task: str | None = None,
     *,
     columns: Mapping[str, Any] | None = None,
-    train: str | Sequence[str] | None = None,
+    train: str | Sequence[str] | Any | None = None,
     max_bad: int = 0,
     device: str | None = None,
     precision: str | None = None,
@@ -39,19 +39,21 @@ def evaluate(
     """The metrics of a model on labelled data, with intervals, baseline, signature and counts.
 
     model: a run folder, model folder, Hub id, a loaded Model or a Result. data: a file, folder (its test split, where it
-    has one), address or hf:NAME. columns: {role: column}; those of the training where absent. train: rows for the naive
-    baseline to learn from; where scored rows are among them too, `without_leaked` is the score without those. max_bad: rows
-    that may be unusable; they are named in `notes`.
+    has one), address, hf:NAME, DataFrame, Dataset or list of dicts. columns: {role: column}; those of the training where
+    absent. train: rows for the naive baseline to learn from; where scored rows are among them too, `without_leaked` is the
+    score without those. max_bad: rows that may be unusable; they are named in `notes`.
 
     Raises DataError naming all rows that cannot be used and all labels that the model does not know, ModelError for a model
     without a trained head.
     """
     from oneloop.measure.evaluate import evaluate_rows
+    from oneloop.read.explode import explode_all
     from oneloop.ship.predict import Model, load
 
     loaded = model if isinstance(model, Model) else load(getattr(model, "path", model), task=task, device=device, precision=precision)
     notes: list[str] = []
     split, table = scored_table(data, max_bad, notes)
+    table = explode_all(table, loaded.task.settings.get("clean") or [], notes.append, split)
     rows = scored_rows(loaded, table, columns, max_bad, split, notes)
     began = time.perf_counter()
     found = evaluate_rows(loaded.task, loaded.engine, rows)
@@ -60,7 +62,7 @@ def evaluate(
     return document(loaded, found, table, split, learned_from, seconds, notes)
 
 
-def scored_table(data: str | Sequence[str], max_bad: int, notes: list[str]) -> tuple[str, Table]:
+def scored_table(data: str | Sequence[str] | Any, max_bad: int, notes: list[str]) -> tuple[str, Table]:
     """The rows to score, and the name of their split: the test split of a folder, else `data`."""
     from oneloop.read import read_splits
 
@@ -102,15 +104,17 @@ def scored_rows(model: Model, table: Table, columns: Mapping[str, Any] | None, m
 
 
 def training_rows(
-    model: Model, train: str | Sequence[str] | None, columns: Mapping[str, Any] | None, max_bad: int, notes: list[str]
+    model: Model, train: str | Sequence[str] | Any | None, columns: Mapping[str, Any] | None, max_bad: int, notes: list[str]
 ) -> Sequence[Row] | None:
     """The rows that the naive baseline learns from; None where none are given."""
     if train is None:
         return None
     from oneloop.read import read_splits
+    from oneloop.read.explode import explode_all
 
     tables = read_splits(train, max_bad=max_bad)
-    return scored_rows(model, tables.get("train") or next(iter(tables.values())), columns, max_bad, "train", notes)
+    table = explode_all(tables.get("train") or next(iter(tables.values())), model.task.settings.get("clean") or [], notes.append, "train")
+    return scored_rows(model, table, columns, max_bad, "train", notes)
 
 
 def document(

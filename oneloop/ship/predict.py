@@ -33,11 +33,15 @@ class Model:
     def predict(self, inputs: Any) -> list[Prediction]:
         """Predictions for texts or rows, in order: [{"id", "row", …the task's fields}].
 
-        inputs: a text, a row ({role: value}), or a sequence of them. An input that cannot be read gets an `error`
+        inputs: a text, a row ({role: value}), or a sequence of them (a DataFrame, a Dataset). An input that cannot be read gets an `error`
         and the others their predictions.
         """
         from oneloop.measure.evaluate import predict_rows
+        from oneloop.read.files import Options
+        from oneloop.read.frames import is_rows, table_of
 
+        if not isinstance(inputs, str | dict | list | tuple) and is_rows(inputs):
+            inputs = list(table_of(inputs, Options()))
         single = isinstance(inputs, str | dict)
         rows, errors = self.rows([inputs] if single else list(inputs))
         good = [i for i in range(len(rows)) if i not in errors]
@@ -65,8 +69,8 @@ class Model:
         return self.cleaned(rows), errors
 
     def cleaned(self, rows: list[Row]) -> list[Row]:
-        """Rows after the cleaners the model was trained with; cleaners that drop rows are left out here."""
-        names = [name for name in self.task.settings.get("clean") or [] if not name.startswith("drop")]
+        """Rows after the cleaners the model was trained with; cleaners that drop or add rows are left out here."""
+        names = [name for name in self.task.settings.get("clean") or [] if not name.startswith(("drop", "explode"))]
         if not names:
             return rows
         from oneloop.read.clean import apply_clean
