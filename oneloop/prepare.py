@@ -279,7 +279,7 @@ def fitted(prepared: Prepared, tokenizer: Any, device: str, note: Note) -> tuple
     """
     import torch
 
-    from oneloop.model import adapters, frozen, load, vocabulary
+    from oneloop.model import adapters, dropout, frozen, load, vocabulary
     from oneloop.model.head import rate_for
 
     recipe, task, features = prepared.recipe, prepared.task, prepared.cache["train"]
@@ -300,6 +300,7 @@ def fitted(prepared: Prepared, tokenizer: Any, device: str, note: Note) -> tuple
     still = None if recipe.lora or not recipe.freeze else frozen.freeze(model, recipe.freeze)
     if not task.draws:
         vocabulary.narrow(model, chain.from_iterable(feature["input_ids"] for feature in features))
+    dropout.economise(model) if device == "cpu" else None
     return model, loaded.new, still
 
 

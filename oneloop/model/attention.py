@@ -1,29 +1,40 @@
-"""Attention on a CPU: plain matrix products where torch's fused kernel is slower, and cheap random numbers for its dropout.
+"""Attention in training on a CPU: torch's fused kernel, in float32, with a dropout that it can take.
 
-torch's flash attention for CPUs splits its work by blocks of 32 and more positions; for sentences its backward pass took a
-third of a whole training step. Below `SHORT` positions the textbook form (Vaswani et al., 2017, equation 1) is faster. With
-dropout torch has no fused form for CPUs at all, and drawing one random number for each pair of positions took a sixth of a
-step at 200 tokens: here one draw serves four pairs. On other devices and for causal models torch's own function is used.
+In:  queries, keys and values of an encoder. Out: what each position gathered, as transformers expects it.
+
+torch's fused kernel for CPUs knows no dropout, and its backward pass is slow in bf16: at 384 positions the form without it took
+four fifths of a training step, most of it spent on numbers that stand once for each pair of positions. Here whole positions are
+hidden from a head, as many as the model's dropout asks for, and the shares of the others still sum to one: DropAttention's
+columns with normalized rescaling (Zehui et al., 2019, "DropAttention: A Regularization Method for Fully-Connected Self-Attention
+Networks"). That is one number for each position and head, and a mask that the fused kernel takes. On other devices, for causal
+models and outside training torch's own function is used.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 NAME = "oneloop"
-GRAINS = 2**16  # values of 16 bits
-SHORT = 96  # positions up to which the plain form won, forward and backward, on two AVX-512 cores
+HIDDEN = -1e4  # what a dropped position's scores are lowered by: to nothing beside others, but above those of padding
 
 
 def register() -> str:
     """Make the implementation known to transformers; returns its name."""
     from transformers import AttentionInterface
-    from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+    from transformers.masking_utils import AttentionMaskInterface
 
     AttentionInterface.register(NAME, attend)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    AttentionMaskInterface.register(NAME, mask_of)
     return NAME
+
+
+def mask_of(*args: Any, **kwargs: Any) -> Any:
+    """Which positions may be seen, bool: (B, 1, T, T), or (B, 1, 1, T) where every position may see the same ones."""
+    from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
+
+    found = sdpa_mask(*args, **kwargs)
+    same = kwargs.get("mask_function") is bidirectional_mask_function
+    return found[:, :, :1] if same and found is not None else found
 
 
 def attend(
@@ -40,32 +51,34 @@ def attend(
     import torch
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    drops = dropout > 0 and module.training
-    plain = query.device.type == "cpu" and (drops or key.shape[2] <= SHORT) and key.shape[1] == query.shape[1]
+    trains = module.training and torch.is_grad_enabled() and query.device.type == "cpu" and key.shape[1] == query.shape[1]
     causal = kwargs.get("is_causal", getattr(module, "is_causal", False)) and attention_mask is None and query.shape[2] > 1
-    if not plain or causal:
+    if not trains or causal:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
-    scores = torch.matmul(query * (query.shape[-1] ** -0.5 if scaling is None else scaling), key.transpose(2, 3))
-    if attention_mask is not None:
-        if attention_mask.dtype == torch.bool:  # one number for all heads; adding it is cheaper than choosing in every head
-            low = torch.finfo(scores.dtype).min
-            attention_mask = torch.zeros_like(attention_mask, dtype=scores.dtype).masked_fill(~attention_mask, low)
-        scores += attention_mask
-    shares = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    kept = 1.0
-    if drops:
-        dropped, share = dropped_places(shares.shape, dropout)
-        shares, kept = torch.where(dropped, 0.0, shares), 1.0 - share
-    return (torch.matmul(shares, value) / kept).transpose(1, 2).contiguous(), None
+    wide = torch.promote_types(query.dtype, torch.float32)
+    mask = added(attention_mask, wide)
+    if dropout > 0:
+        mask = hidden(key.shape[:3], dropout, wide) if mask is None else mask + hidden(key.shape[:3], dropout, wide)
+    with torch.autocast("cpu", enabled=False):  # it would turn them into bf16 again
+        parts = (query.to(wide), key.to(wide), value.to(wide))
+        found = torch.nn.functional.scaled_dot_product_attention(*parts, attn_mask=mask, scale=scaling)
+    return found.to(query.dtype).transpose(1, 2).contiguous(), None
 
 
-def dropped_places(shape: Any, share: float) -> tuple[Any, float]:
-    """Which entries dropout sets to zero, bool of `shape`, and the share that this is on average: `share` to a 65,536th.
-
-    Each is decided by 16 of the 64 bits of one draw of torch's generator."""
+def added(mask: Any, dtype: Any) -> Any:
+    """A mask as numbers that are added to the scores."""
     import torch
 
-    count = math.prod(shape)
-    below = round(share * GRAINS)
-    bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[:count]
-    return (bits < below - GRAINS // 2).view(shape), below / GRAINS
+    if mask is None or mask.dtype != torch.bool:
+        return None if mask is None else mask.to(dtype)
+    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
+
+
+def hidden(shape: tuple[int, int, int], share: float, dtype: Any) -> Any:
+    """A mask (B, heads, 1, T) that hides a position from a head with probability `share`; (B, heads, T) is its shape.
+
+    Where all the positions of a text are drawn they are all seen, since they are all lowered alike."""
+    import torch
+
+    rows, heads, width = shape
+    return (torch.rand(rows, heads, 1, width, dtype=dtype) < share).to(dtype) * HIDDEN
