@@ -75,11 +75,13 @@ class Prepared:
 def prepare(recipe: Recipe, note: Note) -> Prepared:
     """Read every split and make role rows of them. DataError with all problems of all splits at once."""
     from oneloop.read import read_splits
+    from oneloop.read.explode import explode_all
     from oneloop.read.roles import separators
 
     tables = read_splits(recipe.train, recipe.validation, recipe.test, max_bad=None)
     for text in dict.fromkeys(text for table in tables.values() for text in table.notes):
         note(text)
+    tables = {split: explode_all(table, recipe.clean, note, split) for split, table in tables.items()}
     problems = unreadable(tables, recipe)
     name, columns = choose(recipe, tables["train"], note)
     found = recipe.model_copy(update={"task": name, "columns": columns}).for_task(task_class(name))

@@ -13,6 +13,7 @@ import pytest
 
 import oneloop
 from oneloop.errors import DataError, RecipeError
+from oneloop.prepare import prepare
 from oneloop.read import read, read_splits
 from oneloop.read.clean import apply_clean, known
 from oneloop.read.explode import exploded
@@ -160,7 +161,7 @@ def test_C025_explode_names_what_is_wrong() -> None:
     assert known(" explode:My Comments ") == "explode:My Comments"
 
 
-def test_C025_explode_is_a_cleaner_of_rows_and_of_check(write: Any, tmp_path: Path) -> None:
+def test_C025_explode_is_a_cleaner_of_rows_of_a_recipe_and_of_check(write: Any, tmp_path: Path) -> None:
     rows, counts = apply_clean(ISSUES, ["explode:comments", "lowercase"])
     assert len(rows) == 6 and counts["explode:comments"] == 3
     many = [
@@ -169,6 +170,13 @@ def test_C025_explode_is_a_cleaner_of_rows_and_of_check(write: Any, tmp_path: Pa
         for word in ("bug", "wish")
     ]
     path = write("issues.jsonl", "".join(json.dumps(row) + "\n" for row in many))
+    notes: list[str] = []
+    recipe = load_recipe(task="sequence-classification", train=str(path), clean=["explode:comments", "strip"], columns={"label": "kind"})
+    prepared = prepare(recipe, notes.append)
+    assert prepared.columns["text"] == "comments" and sum(map(len, prepared.rows.values())) == 160
+    assert "explode:comments: 40 rows in, 160 out (train)" in notes
+    sides = {split: {row["group"] for row in rows} for split, rows in prepared.rows.items()}
+    assert not sides["train"] & sides["test"] and not sides["train"] & sides["validation"]
     report = oneloop.check(path, explode="comments", fix=tmp_path / "fixed")
     assert report.splits == {"train": 160} and report.columns == {"text": "comments", "label": "kind"}
     told = command("check", str(path), "--explode", "comments", "--json")
