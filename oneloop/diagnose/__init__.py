@@ -1,7 +1,7 @@
 """Which task is this? From a statement, from data, or from both; without a network and without a model library.
 
     diagnose("tag each review with its sentiment")            from words
-    diagnose(data="reviews.csv")                              from data
+    diagnose(data="reviews.csv")                              from data: a path, a DataFrame, a list of dicts
     diagnose("find the angry ones", "tickets.csv")            from both: the words decide the task, the data the columns
     from_table(table), map_columns(table, "ner"), batch("questions.jsonl")
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneloop.diagnose.diagnosis import Diagnosis
 from oneloop.diagnose.lines import batch
-from oneloop.diagnose.together import diagnose
+from oneloop.diagnose.together import diagnose as diagnose_table
 
 if TYPE_CHECKING:
     from oneloop.diagnose.columns import map_columns as map_columns
@@ -25,6 +25,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "batch", "diagnose", "from_table", "map_columns"]
 PLACES = {"map_columns": "columns", "from_table": "data"}  # loaded when first used: a statement needs no reader of data
+
+
+def diagnose(statement: str | None = None, data: Any = None) -> Diagnosis:
+    """Name the task from a statement, from data or from both; OneloopError without either.
+
+    data: a path, a glob, a DataFrame, a Dataset, a list of dicts or a Table; of more than some hundred rows a sample is looked at.
+    Rows that cannot be used are named in `problems`. DataError when it cannot be read.
+    """
+    from oneloop.read.frames import is_rows
+
+    if is_rows(data) and not hasattr(data, "origin"):
+        from oneloop.diagnose.profile import SAMPLE
+        from oneloop.read import sample
+
+        data = sample(data, SAMPLE)
+    return diagnose_table(statement, data)
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ import pytest
 import oneloop
 from oneloop.errors import DataError, RecipeError
 from oneloop.prepare import prepare
-from oneloop.read import read, read_splits
+from oneloop.read import read, read_splits, sample
 from oneloop.read.clean import apply_clean, known
 from oneloop.read.explode import exploded
 from oneloop.recipe import load_recipe
@@ -105,6 +105,13 @@ def test_C025_check_counts_the_values_of_a_data_frame(pandas: Any, tmp_path: Pat
     assert any(file == "DataFrame-test" for finding in found for file, _ in finding.rows)
 
 
+def test_C025_diagnose_and_samples_take_rows(pandas: Any) -> None:
+    for data in (pandas.DataFrame(REVIEWS), REVIEWS):
+        found = oneloop.diagnose(data=data)
+        assert found.task == "sequence-classification" and found.columns == {"text": "text", "label": "label"}
+    assert len(sample(pandas.DataFrame(REVIEWS), 10)) == 10
+
+
 def test_C025_training_and_evaluation_take_rows_and_the_recipe_repeats_them(pandas: Any, tmp_path: Path) -> None:
     frame = pandas.DataFrame(REVIEWS)
     settings: dict[str, Any] = {"model": str(samples() / "model"), "epochs": 1, "output": str(tmp_path / "run")}
@@ -125,7 +132,7 @@ def test_C025_pandas_is_never_imported() -> None:
     code = """
 import sys, oneloop
 rows = [{"text": f"a text number {i} of some words", "label": "ab"[i % 2]} for i in range(20)]
-oneloop.check(rows)
+oneloop.check(rows); oneloop.diagnose(data=rows)
 assert not {"pandas", "datasets", "torch"} & set(sys.modules), sorted(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
