@@ -34,7 +34,8 @@ def wanted(row: dict[str, Any]) -> tuple[list[str], bool, bool]:
     said = [value for key in TASK_KEYS if (value := row.get(key)) not in (None, "", [])]
     tasks = list(dict.fromkeys(name for value in said for name in named(value)))
     flat = {str(part).lower() for value in said for part in (value if isinstance(value, list) else [value])}
-    ambiguous = bool(row.get("ambiguous")) or "ambiguous" in flat
+    ambiguous = bool(row.get("ambiguous")) or "ambiguous" in {*flat, str(row.get("kind"))}
+    tasks += [name for name in named(row.get("also") or []) if ambiguous and name not in tasks]
     outside = bool(row.get("none") or row.get("out_of_scope")) or (not tasks and not ambiguous) or bool(flat & {"none", "out-of-scope"})
     return tasks, outside and not ambiguous, ambiguous
 

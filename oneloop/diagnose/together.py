@@ -13,8 +13,9 @@ from oneloop.diagnose.statement import Reading, read_statement
 from oneloop.errors import OneloopError
 from oneloop.tasks import task_class
 
-ASK = -2.6  # above this doubt a statement is asked about; chosen on authors whom training had not seen, as is OUTSIDE
-OUTSIDE = 0.25  # above this probability no task fits
+ASK = -2.75  # above this doubt a statement is asked about; chosen on authors whom training had not seen, as is what follows
+OUTSIDE = 0.2  # above this probability no task fits
+OPEN, UNLIKELY = 0.0, 0.5  # above this doubt a statement is asked about all the same, unless it is likelier than this that none fits
 CERTAIN = 0.8  # a statement less sure than this that no task fits gives way to data that plainly fits one
 SURE = 0.6  # a statement this sure of its task is not overruled by data
 NEAR = 0.06  # a task at least this probable is an option of the question
@@ -62,7 +63,7 @@ def opened(data: Any) -> Any:
 def from_reading(reading: Reading) -> Diagnosis:
     """The diagnosis of a statement alone."""
     ranked = reading.ranked
-    if reading.none > OUTSIDE:
+    if reading.none > (UNLIKELY if reading.doubt > OPEN else OUTSIDE):
         kind = reading.kind if reading.kind in KINDS else "other"
         why = [f"the words {quoted(reading.kind_words)}"] if reading.kind_words else ["no words ask for something done with text"]
         return Diagnosis(ranked[:SHOWN_TASKS], why, none=True, kind=kind, instead=KINDS[kind])
