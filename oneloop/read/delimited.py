@@ -10,6 +10,7 @@ import csv
 import re
 import sys
 from array import array
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
@@ -17,7 +18,7 @@ from typing import TextIO
 
 from oneloop.errors import Problem, counted, first_rows
 from oneloop.read.decoding import Found, text_stream
-from oneloop.read.dialect import Dialect, literal_quotes, opened, sniff
+from oneloop.read.dialect import Dialect, QuoteSigns, opened, sniff
 from oneloop.read.packed import PackedRows
 from oneloop.read.sources import Part
 from oneloop.read.table import Table
@@ -40,12 +41,39 @@ def read_delimited(part: Part, found: Found, *, max_rows: int | None = None, dia
 
 def delimited_blocks(part: Part, found: Found, size: int, dialect: Dialect | None = None) -> Iterator[Table]:
     """The rows of a delimited file in tables of at most `size` rows, each with the problems found on the way to its last row."""
-    yield from told_blocks(part, found, size, settled(part, found, size, dialect))
+    yield from told_blocks(part, found, size, settled(part, found, dialect))
 
 
-def settled(part: Part, found: Found, size: int | None, dialect: Dialect | None) -> Dialect:
-    """How a file is delimited, as its first `size` rows show, or all of them."""
-    return _first_rows(part, found, dialect, max_rows=size)[2]
+def settled(part: Part, found: Found, dialect: Dialect | None = None) -> Dialect:
+    """How a file is delimited: the dialect that `read_delimited` would settle on, without keeping a row."""
+    dialect = dialect or _sniffed(part, found)
+    if not _doubtful(part, dialect):
+        return dialect
+    literal = replace(dialect, quoted=False)
+    quoting = _Parser(text_stream(part.open(), found), dialect, part.name)
+    deque(quoting.good(), maxlen=0)
+    second, signs = _Parser(text_stream(part.open(), found), literal, part.name), QuoteSigns()
+    for record in second.good():
+        signs.add(record)
+    return literal if _belong_to_text(quoting, second, signs) else dialect
+
+
+def _sniffed(part: Part, found: Found) -> Dialect:
+    """The dialect that the beginning of a file shows."""
+    head = text_stream(part.open(), found).read(HEAD)
+    return sniff(head, part.suffix, whole=len(head) < HEAD) or Dialect(",", width=1)
+
+
+def _doubtful(part: Part, dialect: Dialect) -> bool:
+    """Whether quotation marks may belong to the text."""
+    return dialect.delimiter == "\t" and dialect.quoted and _holds_quotes(part)
+
+
+def _belong_to_text(quoting: _Parser, literal: _Parser, signs: QuoteSigns) -> bool:
+    """Whether they do, after both readings of the file."""
+    written = all(len(name) > 1 and name[0] == name[-1] == '"' for name in literal.columns)  # a program that quotes wrote the header
+    neither = not quoting.problems and not literal.problems
+    return len(literal.problems) < len(quoting.problems) or (neither and not written and signs.literal)
 
 
 def told_blocks(part: Part, found: Found, size: int, dialect: Dialect) -> Iterator[Table]:
@@ -62,19 +90,17 @@ def told_blocks(part: Part, found: Found, size: int, dialect: Dialect) -> Iterat
 
 def _first_rows(part: Part, found: Found, dialect: Dialect | None, max_rows: int | None) -> tuple[_Parser, PackedRows, Dialect]:
     """The (first) rows, read with the dialect that leaves the fewest problems, their parser and that dialect."""
-    if dialect is None:
-        head = text_stream(part.open(), found).read(HEAD)
-        dialect = sniff(head, part.suffix, whole=len(head) < HEAD) or Dialect(",", width=1)
+    dialect = dialect or _sniffed(part, found)
     parser = _Parser(text_stream(part.open(), found), dialect, part.name)
     rows = parser.rows(max_rows)
-    if dialect.delimiter == "\t" and dialect.quoted and _holds_quotes(part):
-        literal = replace(dialect, quoted=False)
+    if _doubtful(part, dialect):
+        literal, signs = replace(dialect, quoted=False), QuoteSigns()
         second = _Parser(text_stream(part.open(), found), literal, part.name)
         plain = second.rows(max_rows)
-        quoted_header = all(len(name) > 1 and name[0] == name[-1] == '"' for name in second.columns)  # a program that quotes wrote it
-        neither = not parser.problems and not second.problems
-        if len(second.problems) < len(parser.problems) or (neither and not quoted_header and literal_quotes(plain.lists())):
-            parser, rows, dialect = second, plain, literal
+        for row in plain:
+            signs.add(list(row.values()))
+        if _belong_to_text(parser, second, signs):
+            return second, plain, literal
     return parser, rows, dialect
 
 

@@ -199,20 +199,48 @@ def _rare(dialect: Dialect, text: str, whole: bool) -> Dialect | None:
 
 
 def literal_quotes(records: list[list[str]]) -> bool:
-    """Whether quotation marks in tab-separated fields belong to the text. A program that quotes does so for every field of
-    a column, or only for fields that hold a quotation mark (written twice), a tab or a line break."""
-    if len({len(record) for record in records}) > 1:
-        return False
-    for column in zip(*records[1:]):
-        marked = [cell for cell in column if cell[:1] == '"' or cell[-1:] == '"']
-        wrapped = [cell for cell in marked if len(cell) > 1 and cell[0] == cell[-1] == '"']
-        if len(wrapped) < len(marked) or any('"' in cell[1:-1].replace('""', "") for cell in wrapped):
-            return True
-        if any('"' not in cell[1:-1] for cell in wrapped):
-            cells = sum(bool(cell) and not NUMBER.match(cell) for cell in column)
-            if len(wrapped) < cells:
-                return True
-    return False
+    """Whether quotation marks in tab-separated fields belong to the text; the first record is the header."""
+    signs = QuoteSigns(header=True)
+    for record in records:
+        signs.add(record)
+    return signs.literal
+
+
+class QuoteSigns:
+    """Whether quotation marks belong to the text of tab-separated fields, from records that come one by one.
+
+    A program that quotes does so for every field of a column, or only for fields that hold a quotation mark (written twice), a tab
+    or a line break. The records are those read as if quotation marks were text; header: the first one is none."""
+
+    def __init__(self, header: bool = False) -> None:
+        self.width, self.header = -1, header
+        self.uneven = self.open = False  # open: a mark at one end only, or a single one inside
+        self.filled: list[int] = []  # of each column: cells with text that is no number
+        self.wrapped: list[int] = []  # cells in quotation marks
+        self.needless: list[bool] = []  # whether one of these holds none inside
+
+    def add(self, record: list[str]) -> None:
+        """Look at one more record."""
+        if self.width < 0:
+            self.width = len(record)
+            self.filled, self.wrapped, self.needless = [0] * self.width, [0] * self.width, [False] * self.width
+            if self.header:
+                return
+        self.uneven = self.uneven or len(record) != self.width
+        for place, cell in enumerate(record[: self.width]):
+            self.filled[place] += bool(cell) and not NUMBER.match(cell)
+            if cell[:1] == '"' or cell[-1:] == '"':
+                inside = cell[1:-1]
+                around = len(cell) > 1 and cell[0] == cell[-1]
+                self.wrapped[place] += around
+                self.open = self.open or not around or '"' in inside.replace('""', "")
+                self.needless[place] = self.needless[place] or (around and '"' not in inside)
+
+    @property
+    def literal(self) -> bool:
+        """What the records so far say."""
+        some = any(needless and wrapped < filled for needless, wrapped, filled in zip(self.needless, self.wrapped, self.filled))
+        return not self.uneven and (self.open or some)
 
 
 def _merit(found: Dialect, text: str, whole: bool) -> tuple[float, ...]:

@@ -24,7 +24,7 @@ from oneloop.read.decoding import REMEDY
 from oneloop.read.delimited import settled, told_blocks
 from oneloop.read.detect import detect
 from oneloop.read.files import picked
-from oneloop.read.sources import ARCHIVE, Part, decompressor, packing
+from oneloop.read.sources import ARCHIVE, Part, decompressor, packing, unpacked
 from oneloop.read.table import Table
 from oneloop.read.web import Download
 
@@ -70,15 +70,15 @@ def flowing(source: str | Table, size: int = SIZE) -> Iterator[Table]:
         yield from whole(source, size)
         return
     raw: Any = Download(source) if address else Part(source, path).open()
-    with closing(raw):
-        read = _by_line(source, raw, size)
+    with closing(raw), closing(Part(source, path)) as again:
+        read = _by_line(source, raw, size, None if address else again)
         if read is not None:
             yield from _explained(source, read)
             return
     yield from whole(source, size) if address else blocks(source, size)
 
 
-def _by_line(name: str, raw: Bytes, size: int) -> Callable[[], Iterator[Table]] | None:
+def _by_line(name: str, raw: Bytes, size: int, whole_file: Part | None) -> Callable[[], Iterator[Table]] | None:
     """What reads the format line by line; None for a format that has to be seen whole."""
     packed = _first(raw, 512)
     kind = packing(packed)
@@ -94,7 +94,9 @@ def _by_line(name: str, raw: Bytes, size: int) -> Callable[[], Iterator[Table]] 
     part, look = Part(name, file=cast(BinaryIO, _Once(head, stream))), Part(name, file=io.BytesIO(_lines_of(head)))
     found = detect(look, limit=HEAD)
     if found.format in ("csv", "tsv"):
-        dialect = settled(look, found.found, None, found.dialect)
+        shown = look if whole_file is None else unpacked(whole_file)[0]
+        with closing(shown):
+            dialect = settled(shown, found.found, found.dialect)
         return lambda: told_blocks(part, found.found, size, dialect)
     if found.format == "txt":
         return lambda: map(_filled, text_lines(part, found.found, size))

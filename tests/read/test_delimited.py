@@ -1,14 +1,18 @@
 """Delimited files: encodings, quoting, widths, delimiters; nothing changes silently."""
 
 import csv
+import gzip
 import io
 import random
 import time
+from pathlib import Path
 
 import pytest
 
 from oneloop.errors import DataError, RecipeError
 from oneloop.read import read
+from oneloop.read.blocks import blocks
+from oneloop.read.flow import flowing
 
 ROWS = [{"text": "café", "label": "x"}, {"text": "b", "label": "y"}]
 TEXT = "text,label\ncafé,x\nb,y\n"
@@ -298,3 +302,24 @@ def test_questions_of_a_form_are_a_header(write):
 def test_bars_with_spaces_have_no_header_of_data(write):
     table = read(write("a.txt", "".join(f"{label} ||| {text}\n" for text, label in PARCELS)))
     assert len(table) == len(PARCELS) and table.column("0")[0].strip() == "neg"
+
+
+@pytest.mark.parametrize("late, literal", [('Say "hello', True), ('"Say hello', True), ('"Say ""hello"""', False), ('"two\nlines"', False)])
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_quotation_marks_mean_is_judged_by_the_whole_file_however_it_is_read(
+    tmp_path: Path, late: str, literal: bool, packed: bool
+) -> None:
+    """The first quotation mark stands far below what a glance at the file shows; nothing between it and the next one is swallowed."""
+    lines = [f"line {i} of the text{' and more' * 6}\tlabel{i % 2}" for i in range(20_000)]
+    lines[18_000] = f"{late}\tlabel0"
+    lines[19_000] = f"{late}\tlabel0"
+    text = "text\tlabel\n" + "\n".join(lines) + "\n"
+    path = tmp_path / ("late.tsv.gz" if packed else "late.tsv")
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    table = read(path)
+    assert len(table) == 20_000
+    cell = table[18_000]["text"]
+    assert cell == (late if literal else late[1:-1].replace('""', '"'))
+    by_block = [row["text"] for one in blocks(str(path), 1000) for row in one]
+    assert by_block == [row["text"] for row in table]
+    assert [row["text"] for one in flowing(str(path)) for row in one] == by_block
