@@ -5,6 +5,7 @@ In:  a Table. Out: a Diagnosis: the tasks whose roles the columns can fill, best
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -118,13 +119,23 @@ def outside(found: Sequence[Profile], every: Sequence[Candidate]) -> tuple[str, 
     codes = [p for p in found if (p.codes or p.identifies) and not p.dates and not _counts_rows(p)]
     if judgements(found):
         return "", ""
-    if len(codes) >= 2 and (len(numbers) >= 1 or len(found) <= 4) and not times[1:] and len(numbers) <= 3:
-        return "recommendation", f"columns {codes[0].name} and {codes[1].name} hold ids, the others numbers: who liked what"
+    ids = [p for p in codes if not _measures(p)]
+    if len(ids) >= 2 and (len(numbers) >= 1 or len(found) <= 4) and not times[1:] and len(numbers) <= 3:
+        return "recommendation", f"columns {ids[0].name} and {ids[1].name} hold ids, the others numbers: who liked what"
     if times and numbers:
         return "forecasting", f"column {times[0].name} holds times and {', '.join(p.name for p in numbers[:3])} numbers; there is no text"
     if numbers or codes:
         return "tabular", f"columns {', '.join(p.name for p in [*numbers, *codes][:4])} hold numbers and codes; there is no text"
-    return ("other", "no column holds text") if not every else ("", "")
+    same = [p.name for p in found if p.distinct == 1 and len(p.values) > 1]
+    reason = f"column {', '.join(same[:4])} says the same in every row: there is nothing to learn" if same else "no column holds text"
+    return ("other", reason) if not every else ("", "")
+
+
+def _measures(profile: Profile) -> bool:
+    """Whether whole numbers are amounts (blood pressures, ages, prices), not ids: ids are called so or are given out from 1 on."""
+    if profile.kind != "number" or re.search(r"(?i:user|item|customer|product|(?<![a-z])id)|Id(?![a-z])|ID", profile.name):
+        return False
+    return min(profile.numbers) > 0.05 * max(profile.numbers)
 
 
 def _counts_rows(profile: Profile) -> bool:

@@ -125,7 +125,8 @@ class Diagnosis:
         if not self.task:
             return ""
         data = shlex.quote(self.data) if self.data else "YOUR_FILE"
-        if self.trainable:
+        targets = {column.role for column in task_class(self.task).columns if column.target}
+        if self.trainable or (self.data and targets and not targets & set(self.columns)):  # nothing to train on yet: the report says how
             return f"oneloop check {data} --task {self.task}"
         named = "".join(f" --columns {shlex.quote(f'{role}={written(column)}')}" for role, column in self.columns.items())
         return f"oneloop train --task {self.task} --train {data}{named} --output RUN"

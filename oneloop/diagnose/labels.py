@@ -19,6 +19,8 @@ from oneloop.diagnose.shapes import Candidate
 
 HANDFUL = 20  # rows in which every one of dozens of classes may be another
 ENOUGH = 40  # rows from which what the text foretells tells a target from what only stands beside the text
+WIDE = 100  # columns that could be the label, of which only the first, the last and those called a label are weighed where there are more
+LATER = 20  # places from the left: a later column is a little likelier to be the label, up to here
 YES = frozenset({"1", "1.0", "true", "yes", "x", "y", "t"})  # as `oneloop.read.cells.truth` reads them
 NO = frozenset({"0", "0.0", "false", "no", "n", "f"})
 LETTERS = ("A", "B", "C", "D", "E", "F", "G", "H")  # as options are called
@@ -114,26 +116,30 @@ def _combined(text: Profile, pair: Profile | None) -> list[frozenset[str]]:
 def _single(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: Sequence[Profile]) -> Iterator[Candidate]:
     """One label a row: few short values; the column the text foretells best, or that is called so."""
     able = [p for p in rest if (p.few or _many_classes(p)) and not bookkeeping(p) and p.filled > 0.3]
+    if len(able) > WIDE:  # a table of thousands of numbers beside a text
+        able = [p for i, p in enumerate(able) if sounds_like(p.name, "label") or not WIDE // 2 <= i < len(able) - WIDE // 2]
     words = _combined(text, pair)
+    places = {id(column): min(place, LATER) for place, column in enumerate(rest)}
+    listed = [p for p in rest if p.kind == "strings" and p.variety > 0.5]
     for column in able:
         told = foretells(words, column.cells) if len(able) > 1 or _beside(column) else 0.3
         texty = 0.03 if column.kind == "text" and not column.codes else 0.0
-        score = 0.72 + 0.12 * told + texty + 0.12 * sounds_like(column.name, "label") + 0.002 * rest.index(column)
+        score = 0.72 + 0.12 * told + texty + 0.12 * sounds_like(column.name, "label") + 0.002 * places[id(column)]
         score -= 0.1 * (_beside(column) and len(column.values) >= ENOUGH and told < _by_chance(text))
         score -= 0.3 * (1 - min(1.0, 2 * told)) * _beside(column) + 0.08 * (not column.few) + 0.1 * (text.code > 0.5)
         values = sorted({text.strip() for text in column.texts})
         why = (
             f"column {column.name} gives each text one of {len(values)} values ({', '.join(values[:4])}{', …' if len(values) > 4 else ''})"
         )
-        yield Candidate("text label", chosen | {"label": column.name}, score, [why], _chosen_among(column, rest))
+        yield Candidate("text label", chosen | {"label": column.name}, score, [why], _chosen_among(column, listed))
 
 
-def _chosen_among(label: Profile, rest: Sequence[Profile]) -> list[str]:
+def _chosen_among(label: Profile, listed: Sequence[Profile]) -> list[str]:
     """What is said where the label is the number or letter of one of the options that each row lists: multiple choice."""
-    for options in rest:
+    for options in listed:
         pairs = [(str(cell).strip(), value) for cell, value in zip(label.cells, options.cells) if cell is not None]
-        listed = options.kind == "strings" and options.variety > 0.5 and all(isinstance(v, list) and len(v) > 1 for _, v in pairs)
-        if listed and all((cell.isdecimal() and int(cell) <= len(v)) or cell.upper() in LETTERS[: len(v)] for cell, v in pairs):
+        several = all(isinstance(v, list) and len(v) > 1 for _, v in pairs)
+        if several and all((cell.isdecimal() and int(cell) <= len(v)) or cell.upper() in LETTERS[: len(v)] for cell, v in pairs):
             return [
                 f"column {label.name} seems to name one of the options in column {options.name}: multiple choice. A classifier of the text "
                 "alone does not see the options; write a row for each option (the text, the option as second text, right or wrong)"

@@ -19,6 +19,7 @@ OPEN, UNLIKELY = 0.0, 0.5  # above this doubt a statement is asked about all the
 CERTAIN = 0.8  # a statement less sure than this that no task fits gives way to data that plainly fits one
 SURE = 0.6  # a statement this sure of its task is not overruled by data
 NEAR = 0.06  # a task at least this probable is an option of the question
+HARDLY = 0.02  # a task less probable than this is ruled out by the words, however well the data fits it
 
 
 def diagnose(statement: str | None = None, data: Any = None) -> Diagnosis:
@@ -96,29 +97,32 @@ def combined(said: Diagnosis, reading: Reading, seen: Diagnosis) -> Diagnosis:
     """The statement's task with the data's columns. Where the statement is open, the data decides among its options."""
     from oneloop.diagnose.columns import map_columns
 
-    if said.none and not seen.none and reading.none < CERTAIN and not seen.ambiguous:
+    yields = said.none and not seen.none and reading.none < CERTAIN and not seen.ambiguous
+    if yields:
         said = within(said, reading)
     if said.none or (seen.none and reading.none > 0.2):
         first, second = (said, seen) if said.none else (seen, said)
         first.why = first.why + ([f"the data: {second.why[0]}"] if second.why and first is said else [])
         first.notes, first.problems, first.data = seen.notes, seen.problems, seen.data
         return first
-    task = chosen(said, reading, seen)
+    task = chosen(said, reading, seen, yields)
     tasks = [task, *(name for name in dict.fromkeys([*said.tasks, *seen.tasks]) if name != task)]
-    settled = task in seen.tasks and not seen.none
-    ambiguous = said.ambiguous and not settled
+    unused = plain(seen) and not holds_target(task, seen.mappings.get(task, {}))  # the column that says what to predict
+    as_open = len(set(said.options) & set(seen.options)) > 1  # neither words nor data choose between the same tasks
+    ambiguous = said.ambiguous and (task not in seen.tasks or seen.none or unused or as_open)
+    options = list(dict.fromkeys([*said.options[:2], seen.tasks[0]] if plain(seen) else said.options))
     columns = seen.mappings.get(task) or map_columns(seen.rows, task)
     worded = said.tasks[0]
     kept = said.evidence.get(task, []) if task == worded else []  # words that ask for another task decided nothing
     why = [*kept, *seen.evidence.get(task, [])] or said.why
     overruled = [f"the words alone would be read as {worded} ({said.why[0]}); the data decides for {task}"] if task != worded else []
-    mappings = {name: seen.mappings.get(name) or map_columns(seen.rows, name) for name in tasks[:SHOWN_TASKS]}
+    mappings = {name: seen.mappings.get(name) or map_columns(seen.rows, name) for name in dict.fromkeys([*tasks[:SHOWN_TASKS], *options])}
     return Diagnosis(
         tasks[:SHOWN_TASKS],
         why,
         columns=columns,
         ambiguous=ambiguous,
-        options=said.options if ambiguous else [],
+        options=options if ambiguous else [],
         evidence=said.evidence | {name: [*said.evidence.get(name, []), *found] for name, found in seen.evidence.items()},
         mappings=mappings,
         notes=overruled + contradiction(task, columns, seen) + seen.notes,
@@ -127,14 +131,30 @@ def combined(said: Diagnosis, reading: Reading, seen: Diagnosis) -> Diagnosis:
     )
 
 
-def chosen(said: Diagnosis, reading: Reading, seen: Diagnosis) -> str:
-    """The statement's task if it is sure of it, else the likely one that the data fits best."""
+def chosen(said: Diagnosis, reading: Reading, seen: Diagnosis, yields: bool = False) -> str:
+    """The statement's task if it is sure of it, else the likely one that the data fits best. Words that hardly favour any task
+    leave it to data that holds what one task predicts, unless they rule that task out. yields: they would have put it outside."""
     first = said.tasks[0]
     if seen.none or (reading.probabilities[first] >= SURE and not said.ambiguous):
         return first
     likely = [name for name in said.tasks if reading.probabilities[name] > NEAR]
     fitting = [name for name in seen.tasks if name in likely]
+    best = seen.tasks[0]
+    if first in seen.options:
+        return first
+    if plain(seen) and reading.probabilities[first] < SURE and (yields or reading.probabilities[best] >= HARDLY):
+        return next((name for name in fitting if holds_target(name, seen.mappings.get(name, {}))), best)
     return fitting[0] if fitting else first
+
+
+def plain(seen: Diagnosis) -> bool:
+    """Whether the data leaves no choice: it holds a column for what its task predicts, not bare text alone."""
+    return not seen.none and not seen.ambiguous and holds_target(seen.task, seen.columns)
+
+
+def holds_target(task: str, columns: dict[str, Any]) -> bool:
+    """Whether a column holds what the task predicts; the bare text of a language model is no such column."""
+    return any(column.target and column.role != "text" and column.role in columns for column in task_class(task).columns)
 
 
 def contradiction(task: str, columns: dict[str, Any], seen: Diagnosis) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,40 @@ def test_a_shortened_list_of_tags_says_that_there_are_more() -> None:
     assert from_table(rows).why[0].endswith(", …)")
     few = [{"a": row["a"], "b": ["O" if tag == "O" else "B-X" for tag in row["b"]]} for row in rows]
     assert from_table(few).why[0].endswith(("(O, B-X)", "(B-X, O)"))
+
+
+def test_measured_whole_numbers_are_not_taken_for_the_ids_of_who_liked_what(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    wards = tmp_path / "wards.csv"
+    rows = (f"{i},2024-01-{i % 28 + 1:02d},{36 + 3 * rng.random():.1f},{rng.randint(95, 190)},{rng.randint(50, 110)}\n" for i in range(200))
+    wards.write_text("id,date,temp,bp_sys,bp_dia\n" + "".join(rows), encoding="utf-8")
+    found = diagnose(data=wards)
+    assert found.none and found.kind == "forecasting" and "bp_sys" in found.why[0]
+    liked = tmp_path / "liked.csv"
+    rows = (f"{rng.randint(1, 943)},{rng.randint(1, 1682)},{rng.randint(1, 5)},{rng.randint(8, 9)}000{i}\n" for i in range(300))
+    liked.write_text("userId,movieId,rating,timestamp\n" + "".join(rows), encoding="utf-8")
+    assert diagnose(data=liked).kind == "recommendation"
+
+
+def test_rows_that_are_all_alike_are_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "same.csv"
+    path.write_text("text,label\n" + "same text here,a\n" * 50, encoding="utf-8")
+    found = diagnose(data=path)
+    assert found.none and "says the same in every row" in found.why[0] and "text" in found.why[0]
+
+
+@pytest.mark.parametrize("front", [True, False])
+def test_a_label_among_thousands_of_number_columns_is_found_at_once(tmp_path: Path, front: bool) -> None:
+    rng = random.Random(4)
+    names, texts = [f"c{i}" for i in range(4000)], ["the patient slept well", "the bill came too late", "no answer to my letter"]
+    path = tmp_path / "wide.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label", *names] if front else [*names, "text", "label"])
+        for i in range(40):
+            numbers, said = [str(rng.randrange(9)) for _ in names], [f"{texts[i % 3]} and so on, number {i}", "ab"[i % 3 == 0]]
+            writer.writerow([*said, *numbers] if front else [*numbers, *said])
+    before = time.process_time()
+    found = diagnose(data=path)
+    assert found.columns == {"text": "text", "label": "label"}
+    assert time.process_time() - before < 5

@@ -33,6 +33,35 @@ def test_words_decide_the_task_and_data_the_columns(letters: Path) -> None:
     assert f"--train {letters}" in found.command and "--columns text=Schreiben" in found.command
 
 
+@pytest.mark.parametrize("words", ["x", "I have this file", "what can I do with this?", "Here is my spreadsheet, what now?", "help"])
+def test_words_that_say_nothing_leave_the_task_to_data_that_holds_a_target(letters: Path, tmp_path: Path, words: str) -> None:
+    tagged = tmp_path / "tagged.conll"
+    tagged.write_text("".join(f"Anna B-PER\nmoved O\nto O\nOslo B-LOC\n{i} O\n\n" for i in range(40)), encoding="utf-8")
+    found = diagnose(words, letters)
+    assert found.task == "sequence-classification" and found.columns == {"text": "Schreiben", "label": "Amt"} and not found.question
+    assert diagnose(words, tagged).columns == {"tokens": "tokens", "tags": "tags"}
+
+
+def test_open_words_for_bare_text_and_a_file_with_labels_are_asked_about_with_both(letters: Path) -> None:
+    found = diagnose("train a model", letters)
+    assert found.ambiguous and {"causal-lm", "sequence-classification"} <= set(found.options)
+    answered = found.answer("sequence-classification")
+    assert answered.columns == {"text": "Schreiben", "label": "Amt"} and "oneloop train" in answered.command
+
+
+def test_what_neither_words_nor_bare_text_decide_is_asked_about(tmp_path: Path) -> None:
+    bare = tmp_path / "notes.csv"
+    bare.write_text("body\n" + "".join(f"The patient of bed {i} slept well and asked for water.\n" for i in range(60)), encoding="utf-8")
+    words = diagnose("adapt a language model to our field's texts")
+    found = diagnose("adapt a language model to our field's texts", bare)
+    assert found.ambiguous and found.task == words.task and set(found.options) == {"masked-lm", "causal-lm"}
+
+
+def test_what_has_nothing_to_train_on_is_sent_to_the_check(letters: Path) -> None:
+    found = diagnose("Find the names of people in these letters.", letters)
+    assert found.task == "token-classification" and found.command == f"oneloop check {letters} --task token-classification"
+
+
 def test_a_contradiction_is_said(letters: Path) -> None:
     found = diagnose("Translate these letters from German to English.", letters)
     assert found.task == "translation" and any("no column for target" in note for note in found.notes)
