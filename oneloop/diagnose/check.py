@@ -7,19 +7,34 @@ Out: a `Report`: findings with count, first rows and remedy, a verdict, and (on 
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oneloop.diagnose.checks import answers, documents, drift, labels, lengths, noise, pairs, retrieval, spans, spelling, splits, tags, text
+from oneloop.diagnose.checks import (
+    answers,
+    documents,
+    drift,
+    labels,
+    lengths,
+    mixture,
+    noise,
+    pairs,
+    retrieval,
+    spans,
+    spelling,
+    splits,
+    tags,
+    text,
+    unlabelled,
+)
 from oneloop.diagnose.checks.copies import leaked
-from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, SHOWN_ROWS, TRAIN, VERDICTS, Data, Finding, about, from_problems
+from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, SHOWN_ROWS, TRAIN, VERDICTS, Data, Finding, from_problems
 from oneloop.diagnose.diagnosis import written
 from oneloop.errors import DataError, OneloopError, Problem
-from oneloop.read.frames import by_split, is_rows, name_of
+from oneloop.read.frames import by_split, is_rows
 from oneloop.tasks import task_class
 from oneloop.tasks.base import Row, Task
 
@@ -27,6 +42,7 @@ __all__ = ["Finding", "Report", "check", "leaked"]
 
 FAMILIES: tuple[Callable[[Data], Iterable[Finding]], ...] = (
     splits.column_differences,
+    mixture.mixed_rows,
     splits.duplicates,
     splits.shared_keys,
     splits.repeated_ids,
@@ -171,10 +187,10 @@ def check(
     if (
         not set(data.target_roles) - set(data.input_roles)
         and {"tokens", "text", "question"} & data.roles
-        and not (_is_bare(chosen) and (task or _is_prose(tables)))
+        and not (unlabelled.is_bare(chosen) and (task or _is_prose(tables)))
     ):
-        report.findings.append(_unlabelled(data, path, _is_bare(chosen)))
-    report.findings.sort(key=lambda finding: ORDER.index(finding.severity))
+        report.findings.append(unlabelled.unlabelled(data, unlabelled.first_path(path), chosen))
+    report.findings.sort(key=lambda finding: (ORDER.index(finding.severity), finding.kind != "mixed-rows"))
     if fix is not None:
         from oneloop.diagnose.checks.fix import write_fixed
 
@@ -293,7 +309,7 @@ def _role_rows(tables: Mapping[str, Any], task: Task, columns: Mapping[str, Any]
         across = [problem for problem in mixed_types(tables, [target]) if problem.render() not in within]
         report.findings += from_problems(across, "mixed-labels")
     related: dict[str, Any] = next((table.related for table in tables.values() if getattr(table, "related", None)), {})
-    return Data(found, {name: list(table.columns) for name, table in tables.items()}, related, tables, mapped, _is_bare(task))
+    return Data(found, {name: list(table.columns) for name, table in tables.items()}, related, tables, mapped, unlabelled.is_bare(task))
 
 
 def _has(table: Any, mapped: Mapping[str, Any]) -> bool:
@@ -358,41 +374,14 @@ def _is_prose(tables: Mapping[str, Any]) -> bool:
     return all(table.format in ("txt", "text", "docx", "pdf", "html", "documents") for table in tables.values())
 
 
-def _is_bare(task: Task) -> bool:
-    """Whether the task learns from bare text."""
-    return any(column.role == "text" and column.target for column in task.columns)
-
-
-def _unlabelled(data: Data, path: Any, bare: bool) -> Finding:
-    """That there are no labels, and what can be done without; bare text may be meant for a language model."""
-    rows = data.all_rows
-    if "question" in data.roles and not bare:
-        message = "no question has an answer in this file: there is nothing to learn from yet"
-        remedy = "mark the answer of some hundred questions in their contexts; a model trained on other questions can predict these"
-        return about("no-labels-in-file", BLOCKS, rows, len(rows), message, remedy)
-    remedy = (
-        f"without labels: (1) label a few: `oneloop check {shlex.quote(_first(path))} --label-sheet 200` writes the most telling rows "
-        "to fill in; (2) describe each class in a sentence (zero-shot), or only look for texts: both are semantic search, which needs no "
-        "labels: `oneloop tasks semantic-search`"
-    )
-    if bare:
-        message = "no row has a label: enough for a language model, nothing to learn for a classifier"
-        return about("no-labels-in-file", LOOK, rows, len(rows), message, "if classes are wanted, " + remedy)
-    return about("no-labels-in-file", BLOCKS, rows, len(rows), "no row has a label: there is nothing to learn from yet", remedy)
-
-
-def _first(path: Any) -> str:
-    """The (first) path of those that were given, or the name of the rows."""
-    if isinstance(path, Mapping):
-        return _first(next(iter(path.values())))
-    return str(path[0]) if isinstance(path, list | tuple) and not is_rows(path) else name_of(path)
-
-
 def _write_sheet(data: Data, count: int, path: Any, fix: Any, report: Report) -> None:
     from oneloop.diagnose.checks.sheet import write_sheet
 
-    name = f"{Path(_first(path)).name.split('.')[0] or 'data'}-to-label.csv"
+    name = f"{Path(unlabelled.first_path(path)).name.split('.')[0] or 'data'}-to-label.csv"
     folder = Path(fix) if fix is not None else Path()
     rows = data.splits.get(TRAIN) or data.all_rows
-    written, size = write_sheet(rows, count, folder / name, data.input_roles)
-    report.written["label sheet"] = f"{written} ({size} rows: fill in the column label, then oneloop train --train {written})"
+    whole = unlabelled.in_one_cell(task_class(str(report.task))())
+    written, size = write_sheet(rows, count, folder / name, data.input_roles, ("label",) if whole else ())
+    filled = f"fill in the column label, then oneloop train --train {written}"
+    then = filled if whole else "mark them in a labelling tool, train on its export"
+    report.written["label sheet"] = f"{written} ({size} rows: {then})"

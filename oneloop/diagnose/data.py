@@ -48,7 +48,7 @@ def from_table(rows: Any) -> Diagnosis:
     rivals = [name for name, candidate in ranked_tasks if candidate.score > best.score - CLOSE]
     ambiguous = len(rivals) > 1 and unsettled(found, best)
     tasks = [name for name, _ in ranked_tasks][:SHOWN_TASKS]
-    notes += best.notes
+    notes += best.notes + _mixed(rows)
     return Diagnosis(
         tasks,
         best.why,
@@ -61,6 +61,14 @@ def from_table(rows: Any) -> Diagnosis:
         problems=problems,
         data=data,
     )
+
+
+def _mixed(rows: Any) -> list[str]:
+    """What is said of a table that holds several data sets."""
+    from oneloop.diagnose.checks.mixture import REMEDY, kinds_of_rows, told
+
+    kinds = kinds_of_rows(rows)[1] if hasattr(rows, "origin") else []
+    return [f"{told(rows, kinds)}; {REMEDY}"] if kinds else []
 
 
 def without_task(found: Sequence[Profile], notes: list[str], problems: list[str], data: str) -> Diagnosis:

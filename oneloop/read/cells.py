@@ -134,31 +134,31 @@ def _parsed_number(word: str) -> float:
     return float(digits) / 100 if percent else float(digits)
 
 
-def tokens(cell: Any) -> list[str]:
+def tokens(cell: Any, what: str = "word") -> list[str]:
     """Words: a list, a list written as text (JSON or Python), or words separated by spaces."""
     found = unwritten(cell)
     if isinstance(found, str):
         found = found.split()
     if not isinstance(found, list | tuple):
-        raise ValueError(f"is {_kind(found)} where a list of words is expected")
-    words = [item if isinstance(item, str) else _word(item, place) for place, item in enumerate(found, 1)]
+        raise ValueError(f"is {_kind(found)} where a list of {what}s is expected")
+    words = [item if isinstance(item, str) else _word(item, place, what) for place, item in enumerate(found, 1)]
     if not words:
-        raise ValueError("holds no words")
+        raise ValueError(f"holds no {what}s")
     return words
 
 
 def tags(cell: Any) -> list[str]:
     """One tag for each word, written like `tokens`; numbers become their text (a table with names turns them into tags)."""
-    return tokens(cell)
+    return tokens(cell, "tag")
 
 
-def _word(item: Any, place: int) -> str:
+def _word(item: Any, place: int, what: str = "word") -> str:
     if isinstance(item, dict):
         for key in ("text", "word", "orth", "token"):
             if isinstance(item.get(key), str):
                 return str(item[key])
     if item is None or isinstance(item, dict | list):
-        raise ValueError(f"word {place} is {_kind(item)}")
+        raise ValueError(f"{what} {place} is {_kind(item)}")
     return text(item)
 
 

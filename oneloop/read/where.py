@@ -10,7 +10,8 @@ Grammar:  any    = all {"or" all}        all   = one {"and" one}      one = ["no
           comparison = value [op value | ["not"] "in" list | ["not"] "contains" value | "is" ["not"] "empty"]
           op     = == = != <> < <= > >= ~ (regular expression found)
           value  = 'text' | "text" | number | true | false | field | `field with spaces` | function "(" value ")"
-A field that a row does not have is empty; comparing it gives false except with != and `is empty`. Numbers written as text
+A field that a row does not have is empty, as is one that holds '' (label != '' leaves both out); comparing it with anything
+else gives false except with != and `is empty`. Numbers written as text
 compare as numbers with numbers.
 """
 
@@ -337,6 +338,8 @@ def _text(value: Any) -> str:
 
 
 def _equal(left: Any, right: Any) -> bool:
+    if left == "" or right == "":
+        return (left is None or left == "") and (right is None or right == "")
     if isinstance(left, bool) or isinstance(right, bool):
         return str(left).lower() == str(right).lower()
     if isinstance(left, int | float) != isinstance(right, int | float):

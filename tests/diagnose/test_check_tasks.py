@@ -270,6 +270,8 @@ def test_rows_sorted_by_label_or_length():
     assert [f.kind for f in drift.sorted_rows(by_label)] == ["sorted-rows"]
     by_length = rows_of([{"text": "word " * (i // 3)} for i in range(150)])
     assert [f.kind for f in drift.sorted_rows(by_length)] == ["sorted-rows"]
+    two_rare = rows_of([{"text": f"text {i * 37 % 101}", "label": {4: "fraud", 5: "theft"}.get(i, "fine")} for i in range(150)])
+    assert list(drift.sorted_rows(two_rare)) == []
 
 
 def test_scores_that_cannot_be_learned():

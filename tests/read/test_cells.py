@@ -151,3 +151,10 @@ def test_messages():
     for cell in ([], "hi", [{"role": "user"}], [1]):
         with pytest.raises(ValueError):
             cells.messages(cell)
+
+
+def test_tags_are_called_tags_where_one_is_missing():
+    with pytest.raises(ValueError, match="tag 2 is"):
+        cells.tags(["O", None])
+    with pytest.raises(ValueError, match="holds no tags"):
+        cells.tags([])

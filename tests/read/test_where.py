@@ -94,3 +94,10 @@ def test_C018_columns_beside_the_roles(write):
     table = read(write("a.csv", "text,label,lang\na,x,en\nb,y,de\nc,x,en\n"))
     rows = [{"id": "1", "row": i + 1, "file": table.file, "text": row["text"]} for i, row in enumerate(table)]
     assert [row["text"] for row in apply_where(rows, "lang == 'en' and text != 'a'", table)] == ["c"]
+
+
+def test_a_comparison_with_the_empty_text_takes_cells_that_are_missing_for_empty():
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": ""}, {"text": "c", "label": None}, {"text": "d"}]
+    assert [row["text"] for row in apply_where(rows, "label != ''")] == ["a"]
+    assert [row["text"] for row in apply_where(rows, "label == ''")] == ["b", "c", "d"]
+    assert [row["text"] for row in apply_where(rows, "label != 'x'")] == ["b", "c", "d"]

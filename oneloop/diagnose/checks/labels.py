@@ -44,8 +44,10 @@ def _missing(data: Data, rows: list[Row]) -> Iterator[Finding]:
             continue
         whole = len(without) == len(group)
         message = f"no {name} row has a label" if whole else f"{{count}} {name} rows ({{share}}) have no label"
-        remedy = "label them or leave them out (where: label != '')"
-        yield about("missing-labels", LOOK if whole and name != TRAIN else BLOCKS, without, len(group), message, remedy, split=name)
+        severity = BIASES if not whole else BLOCKS if name == TRAIN else LOOK
+        partly = "label them; until then training and the score leave them out (in a recipe, where: label != '' says so)"
+        remedy = "label them" if whole else partly
+        yield about("missing-labels", severity, without, len(group), message, remedy, split=name)
 
 
 def _odd_values(rows: list[Row]) -> Iterator[Finding]:

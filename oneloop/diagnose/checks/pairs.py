@@ -36,10 +36,13 @@ def translations(data: Data) -> Iterator[Finding]:
     pairs = [row for row in data.all_rows if isinstance(row.get("source"), str) and isinstance(row.get("target"), str)]
     if not pairs:
         return
-    empty = [row for row in pairs if not row["target"].strip() or not row["source"].strip()]
+    alone = _without(data, "source", "target")
+    empty = alone + [row for row in pairs if not row["target"].strip() or not row["source"].strip()]
     if empty:
-        message = "{count} pairs ({share}) have an empty side"
-        yield about("empty-side", BLOCKS if len(empty) > 0.5 * len(pairs) else BIASES, empty, len(pairs), message, "remove them (where)")
+        message, remedy = "{count} pairs ({share}) have an empty side", "translate them or leave them out (where: target != '')"
+        total = len(pairs) + len(alone)
+        shown = [str(row.get("source") or row.get("target") or "") for row in empty]
+        yield about("empty-side", BLOCKS if len(empty) > 0.5 * total else BIASES, empty, total, message, remedy, examples=shown)
     full = [row for row in pairs if row["target"].strip() and row["source"].strip()]
     words = [row for row in full if any(char.isalpha() for char in row["source"])]
     copied = [row for row in words if normalise(row["source"]) == normalise(row["target"])]
@@ -54,6 +57,16 @@ def translations(data: Data) -> Iterator[Finding]:
     for rows in data.splits.values():
         yield from _shifted([row for row in rows if row.get("source") and row.get("target")])
     yield from _repeated_targets(full)
+
+
+def _without(data: Data, given: str, target: str) -> list[Row]:
+    """Rows that have the text but nothing to learn from it, in splits where others have: an empty cell is left out of its row. A
+    split without any is there to be predicted."""
+    found: list[Row] = []
+    for rows in data.splits.values():
+        if any(row.get(target) for row in rows):
+            found += [row for row in rows if isinstance(row.get(given), str) and row.get(target) is None]
+    return found
 
 
 def _ratios(rows: Sequence[Row], total: int) -> Iterator[Finding]:
@@ -231,16 +244,12 @@ def summaries(data: Data) -> Iterator[Finding]:
         return
     texts = [row["summary"] if isinstance(row["summary"], str) else (row["summary"] or [""])[0] for row in pairs]
     yield from _several(data, pairs)
-    empty = [row for row, text in zip(pairs, texts) if not text.strip()]
+    alone = _without(data, "document", "summary")
+    empty = alone + [row for row, text in zip(pairs, texts) if not text.strip()]
     if empty:
-        yield about(
-            "empty-summary",
-            BLOCKS if len(empty) > 0.5 * len(pairs) else BIASES,
-            empty,
-            len(pairs),
-            "{count} rows ({share}) have no summary",
-            "remove them",
-        )
+        total = len(pairs) + len(alone)
+        severity, remedy = BLOCKS if len(empty) > 0.5 * total else BIASES, "write them or leave the rows out (where: summary != '')"
+        yield about("empty-summary", severity, empty, total, "{count} rows ({share}) have no summary", remedy)
     full = [(row, text) for row, text in zip(pairs, texts) if text.strip() and row["document"].strip()]
     longer = [row for row, text in full if len(text) >= len(row["document"]) and normalise(text) != normalise(row["document"])]
     if longer:

@@ -53,16 +53,16 @@ def harmless(cell: str) -> str:
     return "'" + cell if cell.startswith(FORMULA) else cell
 
 
-def write_sheet(rows: Sequence[Row], count: int, path: Path, roles: Sequence[str]) -> tuple[Path, int]:
-    """Write `count` diverse rows with an empty column `label`; (where it was written, how many). Nothing is overwritten: a taken
-    name gets a number."""
+def write_sheet(rows: Sequence[Row], count: int, path: Path, roles: Sequence[str], blank: Sequence[str] = ("label",)) -> tuple[Path, int]:
+    """Write `count` diverse rows with an empty column for each of `blank`; (where it was written, how many). Nothing is
+    overwritten: a taken name gets a number."""
     chosen = [rows[i] for i in diverse([input_text(row, roles) for row in rows], count)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(["id", "file", "row", *roles, "label"])
+    writer.writerow(["id", "file", "row", *roles, *blank])
     for row in chosen:
         cells = [str(row["id"]), str(row["file"]), str(row["row"]), *(input_text(row, (role,)) for role in roles)]
-        writer.writerow([harmless(cell) for cell in cells] + [""])
+        writer.writerow([harmless(cell) for cell in cells] + [""] * len(blank))
     free, number = path, 2
     while free.exists():
         free, number = path.with_stem(f"{path.stem}-{number}"), number + 1
