@@ -94,8 +94,9 @@ def columns_for(task: type[Task], names: Sequence[str], found: Sequence[Profile]
 
 
 def fitted(columns: dict[str, Any], task: type[Task]) -> dict[str, Any]:
-    """The mapping in the roles the task declares: `answer` becomes `answers` where it knows only that."""
+    """The mapping in the roles the task declares: `answer` becomes `answers` where it knows only that, and keeps its start."""
     roles = {column.role for column in task.columns}
+    roles |= {"answer_start"} if "answers" in roles else set()
     renamed = {("answers" if role == "answer" and role not in roles else role): column for role, column in columns.items()}
     return {role: column for role, column in renamed.items() if role in roles}
 

@@ -16,6 +16,7 @@ from oneloop.diagnose.names import SPLITS, sounds_like
 from oneloop.diagnose.profile import Profile, kind_of, number
 from oneloop.diagnose.relations import Relation, foretells
 from oneloop.diagnose.shapes import Candidate
+from oneloop.read.separators import ENTITY
 
 HANDFUL = 20  # rows in which every one of dozens of classes may be another
 ENOUGH = 40  # rows from which what the text foretells tells a target from what only stands beside the text
@@ -273,8 +274,9 @@ def _several(chosen: dict[str, str], text: Profile, pair: Profile | None, rest: 
 
 def separator_of(column: Profile) -> str:
     """The sign that separates short labels which repeat across rows, "" if there is none."""
+    texts = [ENTITY.sub("&", text) if "&" in text else text for text in column.texts]
     for separator in SEPARATORS:
-        lists = [[part.strip() for part in text.split(separator)] for text in column.texts]
+        lists = [[part.strip() for part in text.split(separator)] for text in texts]
         several = sum(1 for parts in lists if len(parts) > 1)
         items = {part for parts in lists for part in parts}
         total = sum(len(parts) for parts in lists)

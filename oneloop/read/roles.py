@@ -157,11 +157,14 @@ class _Reader:
         """The canonical value, None where it is missing and may be, or a Problem."""
         name = self.columns.get(column.role)
         if name is None and column.role == "answers" and "answer" in self.columns:
-            name, cell = self.columns["answer"], self._answer(found)
+            name = self.columns["answer"]
+            cell = self._answer(found, found.get(str(name)))
         elif name is None:
             return None
         elif isinstance(name, str):
             cell = found.get(name)
+            if column.role == "answers" and "answer_start" in self.columns and isinstance(cells.unwritten(cell), str):
+                cell = self._answer(found, cell)
         else:
             return self._one_hot(index, found, name, column)
         place = str(name)
@@ -179,8 +182,8 @@ class _Reader:
             return self.table.problem(index, _sentence(column.role, error), "correct the cell", place)
         return self._placed(index, found, value, place) if column.role == "answers" else value
 
-    def _answer(self, found: Cells) -> Any:
-        word = found.get(str(self.columns["answer"]))
+    def _answer(self, found: Cells, word: Any) -> Any:
+        """One answer as a text with the start that another column gives."""
         start = found.get(str(self.columns["answer_start"])) if "answer_start" in self.columns else None
         if cells.is_missing(word):
             return [] if word is not None else None

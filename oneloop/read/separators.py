@@ -6,6 +6,7 @@ Out: | ; , or /, or "" where every cell is one label
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -14,12 +15,13 @@ SIGNS = "|;,"  # in this order: a name may hold a comma where a bar or semicolon
 COMMON = 0.05  # share of the cells with any sign that must hold the one that separates: one stray bar is part of a name
 SLASH = 0.15  # share of cells that must hold a slash before it separates: `n/a` and `km/h` are names
 REPEATED = 0.4  # names found between slashes as a share of all such parts; labels repeat
+ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d+|#x[0-9A-Fa-f]+);")  # the semicolon of `R&amp;D` separates nothing
 LONGEST = 40  # characters of a label between slashes
 
 
 def separator(cells: Iterable[Any]) -> str:
     """The sign that separates labels in the text cells of a column; cells that hold JSON lists or nothing do not count."""
-    texts = [cell.strip() for cell in cells if isinstance(cell, str) and cell.strip()]
+    texts = [ENTITY.sub("&", cell.strip()) for cell in cells if isinstance(cell, str) and cell.strip()]
     texts = [text for text in texts if text[0] + text[-1] not in ("[]", "()", "{}")]
     counts = Counter(sign for text in texts for sign in SIGNS if sign in text)
     marked = sum(any(sign in text for sign in SIGNS) for text in texts)

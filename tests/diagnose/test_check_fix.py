@@ -135,3 +135,21 @@ def test_a_clean_file_comes_back_the_same(tmp_path):
     write_csv(tmp_path / "data.csv", rows)
     report = check(tmp_path / "data.csv", "sequence-classification", columns={"text": "text", "label": "label"}, fix=tmp_path / "out")
     assert list(read(tmp_path / "out" / "data.csv")) == rows and report.written["fixed"]["changes"] == {}
+
+
+def test_offsets_counted_in_bytes_are_converted_not_trimmed(tmp_path):
+    lines, wanted = [], []
+    for i in range(30):
+        text = f"Müller und Söhne grüßen Anna in Köln, Brief {i}."
+        places = [(text.index(word), text.index(word) + 4, kind) for word, kind in (("Anna", "PER"), ("Köln", "LOC"))]
+        wanted.append([{"start": start, "end": end, "label": kind} for start, end, kind in places])
+        in_bytes = [[len(text[:start].encode()), len(text[:end].encode()), kind] for start, end, kind in places]
+        lines.append({"text": text, "label": in_bytes})
+    source, out = tmp_path / "spans.jsonl", tmp_path / "out"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    report = check(source, fix=out)
+    assert report.of("offset-unit")[0].count == 30 and not report.of("span-edge-space") and not report.of("span-inside-word")
+    fixed = check(out / "spans.jsonl", "token-classification")
+    assert not fixed.of("offset-unit") and fixed.splits == {"train": 30}
+    assert [json.loads(line)["spans"] for line in (out / "spans.jsonl").read_text("utf-8").splitlines()] == wanted
+    assert {line["what"] for line in changes(out)} == {"offsets from bytes of UTF-8 to characters"}

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from oneloop.diagnose import Diagnosis, diagnose, from_table
+from oneloop.diagnose.check import check
+from oneloop.read import read
+from oneloop.read.roles import to_rows
+from oneloop.tasks import task_class
 from tests.diagnose.made_tables import MadeTable, cases, laid, outside
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -268,3 +272,28 @@ def test_a_label_among_thousands_of_number_columns_is_found_at_once(tmp_path: Pa
     found = diagnose(data=path)
     assert found.columns == {"text": "text", "label": "label"}
     assert time.process_time() - before < 5
+
+
+def test_the_semicolon_of_an_entity_separates_no_labels(tmp_path: Path) -> None:
+    path = tmp_path / "mail.csv"
+    rows = (f"The {('motor', 'price', 'desk')[i % 3]} of order {i} is late,{('R&amp;D', 'Sales', 'HR')[i % 3]}\n" for i in range(60))
+    path.write_text("text,team\n" + "".join(rows), encoding="utf-8")
+    assert diagnose(data=path).columns == {"text": "text", "label": "team"}
+
+
+@pytest.mark.parametrize("off", [0, 1])
+def test_starts_in_a_column_of_their_own_are_used_whatever_it_is_called(tmp_path: Path, off: int) -> None:
+    path, out = tmp_path / "policies.csv", tmp_path / "out"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["frage", "police", "antwort", "ab"])
+        for i in range(60):
+            text = f"{'The first clause speaks of fire and water. ' * (i % 3 + 1)}Policy {i} ends in May {1900 + i}. May {1900 + i} it is."
+            writer.writerow([f"When does policy {i} end?", text, f"May {1900 + i}", text.index("May") + off * (i % 2)])
+    columns = diagnose(data=path).columns
+    assert columns == {"question": "frage", "context": "police", "answers": "antwort", "answer_start": "ab"}
+    report = check(path, fix=out)
+    assert "blocks" not in {finding.severity for finding in report.findings}  # each answer stands twice: only its start tells which
+    assert [finding.count for finding in report.of("answer-start-beside")] == [30] * off
+    rows, _ = to_rows(read(next(out.glob("policies.*"))), task_class("question-answering")(), columns)
+    assert all(row["answers"][0]["start"] == row["context"].index("May") for row in rows) and len(rows) == 60

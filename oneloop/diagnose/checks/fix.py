@@ -17,6 +17,7 @@ from typing import Any
 from oneloop.commit import write_file
 from oneloop.diagnose.checks.drift import labels_of
 from oneloop.diagnose.checks.finding import TEXT_ROLES, TRAIN, Data, place
+from oneloop.diagnose.checks.spans import clean_edges, offset_unit
 from oneloop.diagnose.checks.spelling import are_codes, misspelled
 from oneloop.diagnose.checks.splits import Found, target_key
 from oneloop.diagnose.checks.text import BIDI, SURROGATE, TAG
@@ -26,6 +27,7 @@ from oneloop.encode.spans import as_iob2
 from oneloop.errors import DataError, RunError
 from oneloop.measure.entities import has_entities
 from oneloop.read.clean import apply_clean, edited
+from oneloop.read.offsets import converted
 from oneloop.tasks.base import Row
 
 Place = tuple[str, int]
@@ -117,6 +119,7 @@ def _cells(data: Data, columns: Mapping[str, Any], log: _Log) -> dict[Place, dic
     spelling = misspelled(Counter(label for row in data.all_rows for label in labels_of(row)), codes=are_codes(data.all_rows))
     entities = has_entities({tag for row in data.all_rows for tag in row.get("tags", ())})
     unit = find_unit([row for row in data.all_rows if row.get("answers") and "context" in row])
+    counted = offset_unit([row for row in data.all_rows if row.get("spans") and isinstance(row.get("text"), str)])[0]
     bare = not set(data.target_roles) - set(data.input_roles)
     for row in data.all_rows:
 
@@ -129,6 +132,10 @@ def _cells(data: Data, columns: Mapping[str, Any], log: _Log) -> dict[Place, dic
             row[role] = new
             found.setdefault(place(row), {})[column] = new
 
+        if counted and row.get("spans") and isinstance(row.get("text"), str):  # before anything that moves the text under its marks
+            moved = converted(row["text"], row["spans"], counted)
+            if clean_edges(row["text"], moved) >= clean_edges(row["text"], row["spans"]):
+                put("spans", f"offsets from {counted} to characters", moved)
         _fix_texts(row, put, CLEANERS if bare else (*CLEANERS, "strip"))
         _fix_labels(row, spelling, put)
         if entities and "tags" in row:

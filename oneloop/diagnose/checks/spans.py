@@ -23,9 +23,12 @@ def spans(data: Data) -> Iterator[Finding]:
         yield Finding("one-class", BLOCKS, "no row marks any span: there is nothing to learn", "check the column of spans", len(rows), 1.0)
         return
     hits: dict[str, list[tuple[Row, str]]] = {kind: [] for kind in KINDS}
+    unit, better = offset_unit(rows)
+    recounted = {id(row) for row in better}
     for row in rows:
         for kind, shown in faults(row):
-            hits[kind].append((row, shown))
+            if kind not in MISCOUNTED or id(row) not in recounted:
+                hits[kind].append((row, shown))
     for kind, found in hits.items():
         if found:
             severity, what, remedy, fixable = KINDS[kind]
@@ -45,9 +48,13 @@ def spans(data: Data) -> Iterator[Finding]:
                 fixable=fixable,
                 spans=len(found),
             )
-    yield from _unit(rows)
+    if unit:
+        message = f"in {{count}} rows ({{share}}) the spans fit words only if their offsets are counted in {unit}"
+        remedy = f"--fix converts the offsets of the file from {unit} to characters"
+        yield about("offset-unit", BIASES, better, len(rows), message, remedy, fixable=True, unit=unit)
 
 
+MISCOUNTED = ("span-inside-word", "span-edge-space")  # not told one by one where another unit explains them
 KINDS = {
     "span-out-of-text": (BLOCKS, "lie outside their text", "correct start and end (characters, from 0, end exclusive)", False),
     "empty-span": (BLOCKS, "are empty or end before they start", "remove them or correct start and end", False),
@@ -107,8 +114,9 @@ def clean_edges(text: str, row_spans: Sequence[dict[str, object]]) -> float:
     return good / len(row_spans)
 
 
-def _unit(rows: Sequence[Row]) -> Iterator[Finding]:
-    """Offsets counted in UTF-16 units or bytes: where texts hold wider characters, another unit cuts fewer words."""
+def offset_unit(rows: Sequence[Row]) -> tuple[str, list[Row]]:
+    """The unit offsets are counted in where it is not characters (UTF-16 units, bytes), and the rows that fit it better; ("", [])
+    otherwise. Where texts hold wider characters, another unit cuts fewer words."""
     wide = [row for row in rows if row["spans"] and not row["text"].isascii()]
     plain = [clean_edges(row["text"], row["spans"]) for row in wide]
     for unit in UNITS:
@@ -124,6 +132,5 @@ def _unit(rows: Sequence[Row]) -> Iterator[Finding]:
                 better.append(row)
             worse += then < now
         if len(better) >= 3 and len(better) > 3 * worse:
-            message = f"in {{count}} rows ({{share}}) the spans fit words only if their offsets are counted in {unit}"
-            yield about("offset-unit", BIASES, better, len(rows), message, f"convert the offsets from {unit} to characters", unit=unit)
-            return
+            return unit, better
+    return "", []
