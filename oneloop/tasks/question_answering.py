@@ -72,7 +72,7 @@ class QuestionAnswering(Task):
         "max_answer_length": Field(int, 30, "Longest answer, in tokens."),
         "null_threshold": Field(float, None, "Answer where the no-answer score is at most this; chosen on validation when absent."),
     }
-    defaults = {"max_length": 384, "stride": 128, "learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16, "epochs": 2.0}
+    defaults = {"max_length": 384, "stride": 128, "learning_rate": 3e-4, "head_factor": 3.0, "batch_rows": 16}
     row_metrics = ("exact_match", "f1")
     per_token = ("start_logits", "end_logits")
 
