@@ -78,11 +78,8 @@ def textbook(query: Any, key: Any, value: Any, mask: Any, dropout: float, scalin
 
     scores = torch.matmul(query * scaling, key.transpose(2, 3))
     shares = torch.softmax(scores if mask is None else scores + mask, dim=-1, dtype=torch.float32).to(query.dtype)
-    if dropout < 1:
-        shares = shares * kept(shares.shape, dropout, shares.dtype)
-    else:
-        shares = shares * 0.0
-    return torch.matmul(shares, value).transpose(1, 2).contiguous()
+    factors = kept(shares.shape, dropout, shares.dtype) if dropout < 1 else 0.0
+    return torch.matmul(shares * factors, value).transpose(1, 2).contiguous()
 
 
 def added(mask: Any, dtype: Any) -> Any:

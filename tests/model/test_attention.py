@@ -164,17 +164,35 @@ def test_a_dropped_position_is_hidden_from_a_head_and_padding_never_seen() -> No
 
 def test_a_text_whose_positions_are_all_drawn_is_seen_whole() -> None:
     draw = torch.Generator().manual_seed(1)
-    query, key, value = (torch.randn(1, 2, 3, 8, generator=draw, requires_grad=True) for _ in range(3))
+    query, key, value = (torch.randn(1, 2, 120, 8, generator=draw, requires_grad=True) for _ in range(3))
     module = torch.nn.Module().train()
-    mask = torch.tensor([True, True, False]).view(1, 1, 1, 3)
+    mask = torch.arange(120).lt(90).view(1, 1, 1, 120)
     clean, _ = attention.attend(module, query, key, value, mask)
     drawn, _ = attention.attend(module, query, key, value, mask, dropout=1.0)
     assert torch.allclose(clean, drawn, atol=1e-3)
     drawn.sum().backward()
-    assert value.grad is not None and float(value.grad[:, :, 2].abs().max()) == 0.0
+    assert value.grad is not None and float(value.grad[:, :, 90:].abs().max()) == 0.0
 
 
-@pytest.mark.parametrize("width", [2, 40, 250])
+def test_in_a_short_text_single_shares_are_dropped_and_nothing_changes_on_average() -> None:
+    width = 40
+    draw = torch.Generator().manual_seed(1)
+    query, key, value = (torch.randn(2, 3, width, 8, generator=draw, requires_grad=True) for _ in range(3))
+    module = torch.nn.Module().train()
+    mask = torch.ones(2, 1, 1, width, dtype=torch.bool)
+    mask[1, :, :, width // 2 :] = False
+    clean, _ = attention.attend(module, query, key, value, mask, dropout=0.0)
+    torch.manual_seed(2)
+    found = [attention.attend(module, query, key, value, mask, dropout=0.2)[0] for _ in range(400)]
+    assert not torch.allclose(found[0], clean, atol=1e-3)
+    assert torch.allclose(torch.stack(found).mean(0), clean, atol=0.12)
+    found[0].square().sum().backward()
+    assert value.grad is not None and float(value.grad[1, :, width // 2 :].abs().max()) == 0.0
+    nothing, _ = attention.attend(module, query, key, value, mask, dropout=1.0)
+    assert not nothing.any()
+
+
+@pytest.mark.parametrize("width", [attention.LONG, attention.LONG + 1, 250])
 @pytest.mark.parametrize("shared", [True, False])
 def test_dropout_is_attention_over_the_positions_that_are_left(width: int, shared: bool) -> None:
     draw = torch.Generator().manual_seed(1)
