@@ -157,6 +157,18 @@ def _searched(words: str, context: Context) -> tuple[tuple[int, int] | None, str
     return (places[0], "folded") if places else (None, ABSENT)
 
 
+def only_place(text: str, context: str) -> int | None:
+    """Where an answer stands in its context, in code points, if it stands there once and not inside a word; else None."""
+    at = context.find(text) if text.strip() else -1
+    if at < 0 or context.find(text, at + 1) >= 0:
+        return None
+    end = at + len(text)
+    inside = (at > 0 and context[at - 1].isalnum() and text[0].isalnum()) or (
+        end < len(context) and context[end].isalnum() and text[-1].isalnum()
+    )
+    return None if inside else at
+
+
 def drift(text: str) -> int:
     """How far a start may be off because it was counted in another Unicode form of the same text."""
     if text.isascii():

@@ -94,14 +94,17 @@ def test_D14_answers_a_little_off_are_moved_and_others_left(tmp_path):
         {"id": f"q{i}", "question": f"Where is bridge {i}?", "answers": [{"text": "Anford", "answer_start": 14}]} for i in range(20)
     ]
     questions[4]["answers"][0]["answer_start"] = 15
+    questions[7]["answers"][0]["answer_start"] = 50  # it stands once
+    questions[9]["answers"] = [{"text": "own", "answer_start": 3}]  # once, inside a word
     path = tmp_path / "squad.json"
     path.write_text(
         json.dumps({"version": "1.1", "data": [{"title": "t", "paragraphs": [{"context": context, "qas": questions}]}]}), encoding="utf-8"
     )
     check(path, fix=tmp_path / "out")
     rows = [json.loads(line) for line in (tmp_path / "out" / "squad.jsonl").read_text("utf-8").splitlines()]
-    assert rows[4]["answers"] == {"text": ["Anford"], "answer_start": [14]} and len(rows) == 20
-    assert [(line["row"], line["what"]) for line in changes(tmp_path / "out")] == [(5, "answer placed")]
+    assert rows[4]["answers"] == rows[7]["answers"] == {"text": ["Anford"], "answer_start": [14]} and len(rows) == 20
+    assert rows[9]["answers"] == {"text": ["own"], "answer_start": [3]}
+    assert [(line["row"], line["what"]) for line in changes(tmp_path / "out")] == [(5, "answer placed"), (8, "answer placed")]
 
 
 def test_spans_follow_a_text_that_is_mended(tmp_path):

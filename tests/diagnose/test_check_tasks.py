@@ -9,6 +9,7 @@ import pytest
 
 from oneloop.diagnose.checks import answers, documents, drift, labels, pairs, retrieval, spans, tags
 from oneloop.diagnose.checks.finding import Data
+from oneloop.encode.repair import only_place
 
 
 def rows_of(rows: list[dict]) -> Data:
@@ -127,6 +128,16 @@ def test_D14_answers_that_do_not_stand_where_they_should():
     kinds = found(answers.answers, rows_of(rows))
     assert kinds["answer-start-beside"] == [11, 12] and kinds["answer-not-in-context"] == [13]
     assert kinds["answer-start-wrong"] == [14] and kinds["empty-answer"] == [15]
+
+
+def test_D14_a_start_elsewhere_can_be_mended_where_the_answer_stands_once():
+    once, twice = asked("Anford", 3), asked("was", 0, "It was old and was sold.")
+    inside = asked("ford", 3)
+    for rows, mends in (([once] * 3, True), ([once, twice], False), ([inside] * 3, False)):
+        said = next(f for f in answers.answers(rows_of(rows)) if f.kind == "answer-start-wrong")
+        assert said.fixable is mends
+        assert ("stands only at" in said.examples[0]) is (rows[0] is once)
+    assert only_place("Anford", CONTEXT) == CONTEXT.index("Anford") and only_place("", CONTEXT) is None
 
 
 def test_D13_answers_counted_in_utf16():

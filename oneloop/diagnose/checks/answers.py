@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from oneloop.diagnose.checks.copies import normalise
 from oneloop.diagnose.checks.finding import BIASES, BLOCKS, LOOK, TRAIN, Data, Finding, about, percent, shorten
-from oneloop.encode.repair import ABSENT, ELSEWHERE, EMPTY, Context, find_answer, find_unit
+from oneloop.encode.repair import ABSENT, ELSEWHERE, EMPTY, Context, find_answer, find_unit, only_place
 from oneloop.tasks.base import Row
 
 LONG_ANSWER = 0.5  # share of the context from which an answer is a copy of it
@@ -27,7 +27,7 @@ OUTCOMES = {  # what find_answer had to do: kind, severity, sentence, remedy
         "answer-start-wrong",
         BLOCKS,
         "have an answer that is in its context, but not where its start says",
-        "correct answer_start",
+        "correct answer_start; --fix does where the answer stands in its context only once",
     ),
     "moved": (
         "answer-start-beside",
@@ -74,12 +74,16 @@ def _placed(rows: Sequence[Row]) -> Iterator[Finding]:
     contexts: dict[str, Context] = {}
     unit = find_unit(rows, contexts)
     hits: dict[str, list[tuple[Row, str]]] = {}
+    mends: dict[str, bool] = {}  # whether --fix mends every one
     for row in rows:
         context = contexts.setdefault(row["context"], Context(row["context"]))
         for answer in row["answers"]:
             place, how = find_answer(answer["text"], answer.get("start"), context, unit)
             if how in OUTCOMES:
+                only = only_place(answer["text"], row["context"]) if how == ELSEWHERE else None
+                mends[how] = mends.get(how, True) and (how != ELSEWHERE or only is not None)
                 there = "" if place is None else f", found at {place[0]}"
+                there = there if only is None else f", stands only at {only}"
                 hits.setdefault(how, []).append((row, f"'{shorten(answer['text'], 40)}' at {answer.get('start')}{there}"))
         if len(contexts) > 64:
             contexts.clear()
@@ -90,7 +94,7 @@ def _placed(rows: Sequence[Row]) -> Iterator[Finding]:
         if severity == BLOCKS and not whole:
             severity = LOOK  # another answer of the row may do
         message = f"{{count}} questions ({{share}}) {what}"
-        fixable = how not in (EMPTY, ABSENT, ELSEWHERE)
+        fixable = how not in (EMPTY, ABSENT) and mends[how]
         yield about(kind, severity, several, len(rows), message, remedy, examples=[shown for _, shown in found], fixable=fixable)
 
 

@@ -22,7 +22,7 @@ from oneloop.diagnose.checks.spelling import are_codes, misspelled
 from oneloop.diagnose.checks.splits import Found, target_key
 from oneloop.diagnose.checks.text import BIDI, SURROGATE, TAG
 from oneloop.diagnose.profile import looks_like_code
-from oneloop.encode.repair import Context, find_answer, find_unit
+from oneloop.encode.repair import ELSEWHERE, Context, find_answer, find_unit, only_place
 from oneloop.encode.spans import as_iob2
 from oneloop.errors import DataError, RunError
 from oneloop.measure.entities import has_entities
@@ -222,10 +222,12 @@ def _fix_spans(row: Row, spelling: Mapping[str, str], put: Put) -> None:
 
 
 def _fix_answers(row: Row, unit: str, put: Put) -> None:
-    """Starts that are a little off, or counted in another unit, put where the answer stands."""
+    """Starts that are a little off, or counted in another unit, or name none of the places while there is only one."""
     context, moved = Context(row["context"]), []
     for answer in row["answers"]:
-        place, _ = find_answer(answer["text"], answer.get("start"), context, unit)
+        place, how = find_answer(answer["text"], answer.get("start"), context, unit)
+        if how == ELSEWHERE and (only := only_place(answer["text"], row["context"])) is not None:
+            place = (only, only + len(answer["text"]))
         moved.append(answer if place is None else {"text": row["context"][place[0] : place[1]], "start": place[0]})
     put("answers", "answer placed", moved)
 
