@@ -156,3 +156,17 @@ def test_offsets_counted_in_bytes_are_converted_not_trimmed(tmp_path):
     assert not fixed.of("offset-unit") and fixed.splits == {"train": 30}
     assert [json.loads(line)["spans"] for line in (out / "spans.jsonl").read_text("utf-8").splitlines()] == wanted
     assert {line["what"] for line in changes(out)} == {"offsets from bytes of UTF-8 to characters"}
+
+
+def test_what_a_copy_of_a_search_collection_leaves_out_is_in_the_log(tmp_path):
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    passages = [{"_id": f"p{i}", "title": "", "text": f"Passage {i} tells how the bridge at place {i} was built."} for i in range(30)]
+    queries = [{"_id": f"q{i}", "text": f"how was the bridge at place {i} built"} for i in range(12)]
+    for name, rows in (("corpus", passages), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    judged = "".join(f"q{i}\tp{i}\t1\n" for i in range(10))
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged, "utf-8")
+    check(folder, fix=tmp_path / "out")
+    said = {line["file"].rsplit("/", 1)[-1]: line["before"] for line in changes(tmp_path / "out") if line["what"] == "left out: not judged"}
+    assert said == {"corpus.jsonl": "20 of 30 rows", "queries.jsonl": "2 of 12 rows"}
