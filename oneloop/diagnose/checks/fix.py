@@ -83,7 +83,7 @@ def write_fixed(tables: Mapping[str, Any], data: Data, columns: Mapping[str, Any
 
 def _unjudged(tables: Mapping[str, Any], log: _Log) -> None:
     """Note the passages and queries of a search collection that no judgement names: the copy holds the judged pairs."""
-    related = next((table.related for table in tables.values() if getattr(table, "related", None)), {})
+    related: dict[str, Any] = next((table.related for table in tables.values() if getattr(table, "related", None)), {})
     for name, column in (("corpus", "passage_id"), ("queries", "query_id")):
         if name in related and any(column in table.columns for table in tables.values()):
             judged = {row[column] for table in tables.values() if column in table.columns for row in table}
