@@ -80,10 +80,12 @@ def test_C132_the_pipelines_of_transformers_give_the_same_labels() -> None:
 
     texts = ["the bed was cold", "the warm soup was lovely", "the driver was rude and the chair was dirty", "the room was perfect"]
     theirs = pipeline("text-classification", model=str(classified() / "model"), device="cpu")(texts)
-    ours = oneloop.load(classified()).predict(texts)
+    loaded = oneloop.load(classified())
+    ours = loaded.predict(texts)
     assert [line["label"] for line in theirs] == [line["label"] for line in ours]
     assert {line["label"] for line in ours} == {"bad", "good"}
-    assert [line["score"] for line in theirs] == pytest.approx([line["scores"][line["label"]] for line in ours], abs=1e-4)
+    near = 1e-4 if loaded.engine.precision == "fp32" else 2e-3  # ours predicts in the precision it was scored in, the pipeline in fp32
+    assert [line["score"] for line in theirs] == pytest.approx([line["scores"][line["label"]] for line in ours], abs=near)
     sentences = ["Anna met Bert in Oslo .", "Chen saw Dora in Paris .", "Emil met Fatma in Cairo ."]
     tagger = pipeline("token-classification", model=str(tagged() / "model"), aggregation_strategy="first", device="cpu")
     for sentence, line in zip(sentences, oneloop.load(tagged()).predict(sentences)):
