@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneloop.diagnose.diagnosis import Diagnosis
 from oneloop.diagnose.lines import batch
-from oneloop.diagnose.together import diagnose as diagnose_table
+from oneloop.diagnose.together import diagnose
 
 if TYPE_CHECKING:
     from oneloop.diagnose.columns import map_columns as map_columns
@@ -25,22 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "batch", "diagnose", "from_table", "map_columns"]
 PLACES = {"map_columns": "columns", "from_table": "data"}  # loaded when first used: a statement needs no reader of data
-
-
-def diagnose(statement: str | None = None, data: Any = None) -> Diagnosis:
-    """Name the task from a statement, from data or from both; OneloopError without either.
-
-    data: a path, a glob, a DataFrame, a Dataset, a list of dicts or a Table; of more than some hundred rows a sample is looked at.
-    Rows that cannot be used are named in `problems`. DataError when it cannot be read.
-    """
-    from oneloop.read.frames import is_rows
-
-    if is_rows(data) and not hasattr(data, "origin"):
-        from oneloop.diagnose.profile import SAMPLE
-        from oneloop.read import sample
-
-        data = sample(data, SAMPLE)
-    return diagnose_table(statement, data)
 
 
 def __getattr__(name: str) -> Any:

@@ -23,9 +23,10 @@ HARDLY = 0.02  # a task less probable than this is ruled out by the words, howev
 
 
 def diagnose(statement: str | None = None, data: Any = None) -> Diagnosis:
-    """Name the task from a statement, from data (a path, a glob, a Table) or from both; OneloopError without either.
+    """Name the task from a statement, from data or from both; OneloopError without either.
 
-    A file is sampled, not read whole; rows that cannot be used are named in `problems`. DataError when it cannot be read.
+    data: a path, a glob, a DataFrame, a Dataset, a list of dicts or a Table. A file is sampled, not read whole; rows that cannot be
+    used are named in `problems`. DataError when it cannot be read.
     """
     if statement is None and data is None:
         raise OneloopError("nothing to diagnose", expected="a statement, data, or both", fix='oneloop diagnose "what you want" --data FILE')
@@ -53,12 +54,12 @@ def look(data: Any) -> Diagnosis:
 
 def opened(data: Any) -> Any:
     """A table: the one given, or a sample of the source."""
-    if isinstance(data, str) or hasattr(data, "__fspath__"):
-        from oneloop.diagnose.profile import SAMPLE
-        from oneloop.read import sample
+    if hasattr(data, "origin"):
+        return data
+    from oneloop.diagnose.profile import SAMPLE
+    from oneloop.read import sample
 
-        return sample(data, SAMPLE)
-    return data
+    return sample(data, SAMPLE)
 
 
 def from_reading(reading: Reading) -> Diagnosis:
@@ -100,7 +101,7 @@ def combined(said: Diagnosis, reading: Reading, seen: Diagnosis) -> Diagnosis:
     yields = said.none and not seen.none and reading.none < CERTAIN and not seen.ambiguous
     if yields:
         said = within(said, reading)
-    if said.none or (seen.none and reading.none > 0.2):
+    if said.none or (seen.none and reading.none > OUTSIDE):
         first, second = (said, seen) if said.none else (seen, said)
         first.why = first.why + ([f"the data: {second.why[0]}"] if second.why and first is said else [])
         first.notes, first.problems, first.data = seen.notes, seen.problems, seen.data

@@ -20,7 +20,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 from oneloop.errors import Problem, counted
-from oneloop.read.conll import TAG, UPPER
+from oneloop.read.conll import TAG, UPPER, WORDS
 from oneloop.read.table import Cells, Table
 
 LOOKED_AT = 2000  # rows that show the layout
@@ -29,7 +29,6 @@ FEWEST = 6  # words below which nothing is joined
 ALIKE = 0.95  # share of the cells that must look like tags
 ONE_WORD = 0.98  # share of the word cells that hold no space
 ALWAYS_TAGGED = 0.8  # share of repeated words that keep their commonest part of speech; labels of single words do not
-CALLED = ("word", "words", "token", "tokens", "form")  # of several columns of words, the one called so
 NUMBER = re.compile(r"\d+(\.0)?\Z")
 
 
@@ -64,7 +63,7 @@ def layout(table: Table) -> Layout | None:
     words = [name for name, cells in columns.items() if name not in tags and _are_words(cells)]
     tag = tags[-1] if tags else ""
     words = [name for name in words if not tag or len(set(columns[name])) > len(set(columns[tag]))]
-    called = [name for name in words if name.strip().lower() in CALLED]
+    called = [name for name in words if name.strip().lower() in WORDS]
     if not words:
         return None
     word = (called or sorted(words, key=lambda name: -len(set(columns[name]))))[0]

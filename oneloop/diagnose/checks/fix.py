@@ -74,22 +74,21 @@ def write_fixed(tables: Mapping[str, Any], data: Data, columns: Mapping[str, Any
             elif where not in dropped:
                 rows.append(row)
         written.append(_write(table, rows, folder / _name(table, name, len(tables))))
-    _unjudged(tables, log)
+    _unjudged(data, log)
     if leaked:
         written.append(write_file(folder / "leaked.jsonl", _jsonl(leaked)))
     write_file(folder / "changes.jsonl", "".join(line + "\n" for line in log.lines))
     return {"folder": str(folder), "files": [str(path.name) for path in written] + ["changes.jsonl"], "changes": dict(log.counts)}
 
 
-def _unjudged(tables: Mapping[str, Any], log: _Log) -> None:
+def _unjudged(data: Data, log: _Log) -> None:
     """Note the passages and queries of a search collection that no judgement names: the copy holds the judged pairs."""
-    related: dict[str, Any] = next((table.related for table in tables.values() if getattr(table, "related", None)), {})
-    for name, column in (("corpus", "passage_id"), ("queries", "query_id")):
-        if name in related and any(column in table.columns for table in tables.values()):
-            judged = {row[column] for table in tables.values() if column in table.columns for row in table}
-            without = len(related[name]) - len(judged)
-            if without > 0:
-                log.add((related[name].file, 0), "left out: not judged", "", f"{without} of {len(related[name])} rows", None)
+    judged = [table for table in data.tables.values() if table.format == "beir" and "passage_id" in table.columns]
+    for name, column in (("corpus", "passage_id"), ("queries", "query_id")) if judged else ():
+        every = data.related[name]
+        without = len(every) - len({row[column] for table in judged for row in table})
+        if without > 0:
+            log.add((every.file, 0), "left out: not judged", "", f"{without} of {len(every)} rows", None)
 
 
 def _refuse_original(tables: Mapping[str, Any], folder: Path) -> None:
