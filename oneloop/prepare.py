@@ -302,7 +302,7 @@ def fitted(prepared: Prepared, tokenizer: Any, device: str, note: Note) -> tuple
     still = None if recipe.lora or not recipe.freeze else frozen.freeze(model, recipe.freeze)
     if not task.draws:
         vocabulary.narrow(model, chain.from_iterable(feature["input_ids"] for feature in features))
-    dropout.economise(model) if device.startswith("cpu") else None  # "cpu:1" in a second process
+    dropout.economise(model)
     return model, loaded.new, still
 
 

@@ -37,18 +37,18 @@ def layer() -> Any:
     import torch
 
     class Dropout(torch.nn.Dropout):
-        """torch's Dropout, Srivastava et al. (2014), with the numbers drawn by `kept`."""
+        """torch's Dropout, Srivastava et al. (2014), with the numbers drawn by `drop_factors`."""
 
         def forward(self, input: Any) -> Any:
             """Any shape to the same shape."""
             if not self.training or not 0 < self.p < 1 or input.device.type != "cpu" or not input.is_floating_point():
                 return super().forward(input)
-            return input * kept(input.shape, self.p, input.dtype)
+            return input * drop_factors(input.shape, self.p, input.dtype)
 
     return Dropout
 
 
-def kept(shape: Any, share: float, dtype: Any) -> Any:
+def drop_factors(shape: Any, share: float, dtype: Any) -> Any:
     """Factors of `shape`: 0 with probability `share` (to a 65,536th), else what keeps the mean.
 
     Each is decided by 16 of the 64 bits of one draw of torch's generator."""

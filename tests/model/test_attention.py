@@ -154,12 +154,12 @@ def test_dropout_is_drawn_in_training_and_not_in_evaluation() -> None:
 
 def test_a_dropped_position_is_hidden_from_a_head_and_padding_never_seen() -> None:
     torch.manual_seed(5)
-    places = attention.hidden((40, 12, 301), 0.1, torch.float32)
+    places = attention.hidden_positions((40, 12, 301), 0.1, torch.float32)
     assert places.shape == (40, 12, 1, 301) and set(places.unique().tolist()) == {0.0, attention.HIDDEN}
     share = float((places < 0).float().mean())
     assert abs(share - 0.1) < 5 * (0.1 * 0.9 / places.numel()) ** 0.5
     torch.manual_seed(5)
-    assert torch.equal(places, attention.hidden((40, 12, 301), 0.1, torch.float32))
+    assert torch.equal(places, attention.hidden_positions((40, 12, 301), 0.1, torch.float32))
 
 
 def test_a_text_whose_positions_are_all_drawn_is_seen_whole() -> None:
@@ -203,7 +203,7 @@ def test_dropout_is_attention_over_the_positions_that_are_left(width: int, share
     torch.manual_seed(2)
     found, _ = attention.attend(module, query, key, value, mask, dropout=0.2)
     torch.manual_seed(2)
-    left = mask & (attention.hidden(key.shape[:3], 0.2, torch.float32) == 0)
+    left = mask & (attention.hidden_positions(key.shape[:3], 0.2, torch.float32) == 0)
     left = left | (mask & ~left.any(-1, keepdim=True))  # all drawn: all seen
     scores = (query @ key.transpose(2, 3) / 8**0.5).masked_fill(~left, -float("inf"))
     assert torch.allclose(found, (scores.softmax(-1) @ value).transpose(1, 2), atol=1e-3)

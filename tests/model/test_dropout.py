@@ -13,7 +13,7 @@ from oneloop.model import dropout
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.013])
 def test_places_are_drawn_evenly_and_by_torch_s_generator(share: float) -> None:
     torch.manual_seed(5)
-    factors = dropout.kept((3, 5, 301, 211), share, torch.float32)
+    factors = dropout.drop_factors((3, 5, 301, 211), share, torch.float32)
     assert factors.shape == (3, 5, 301, 211)
     places = factors == 0
     assert torch.allclose(factors[~places], torch.tensor(1 / (1 - share)), rtol=1e-4)
@@ -26,7 +26,7 @@ def test_places_are_drawn_evenly_and_by_torch_s_generator(share: float) -> None:
         both = (lagged[:-lag] & lagged[lag:]).float().mean()
         assert abs(both - share**2) < 5 * share / places.numel() ** 0.5
     torch.manual_seed(5)
-    assert torch.equal(factors, dropout.kept((3, 5, 301, 211), share, torch.float32))
+    assert torch.equal(factors, dropout.drop_factors((3, 5, 301, 211), share, torch.float32))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
